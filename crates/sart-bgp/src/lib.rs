@@ -1,0 +1,1 @@
+//! BGP codec, session, RIB and policy as pure state machines.

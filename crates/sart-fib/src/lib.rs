@@ -1,0 +1,1 @@
+//! Route merge, next-hop resolution and route plans as pure decisions.

@@ -1,0 +1,1 @@
+//! Pools, blocks and address claims as pure decisions.

@@ -1,0 +1,1 @@
+//! Executes route, link and address plans over netlink, and dumps.

@@ -1,0 +1,1 @@
+//! Logs, metrics registry, health and readiness of the daemons.

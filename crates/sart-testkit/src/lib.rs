@@ -1,0 +1,1 @@
+//! Test peers and network-namespace harness.

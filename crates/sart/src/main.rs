@@ -1,0 +1,3 @@
+//! The sart command line.
+
+fn main() {}

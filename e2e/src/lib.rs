@@ -1,0 +1,1 @@
+//! The lab: whole clusters in network namespaces, the demo and its checks.

@@ -1,0 +1,3 @@
+//! Node agent: announcements, dataplane, bridge to the speaker.
+
+fn main() {}

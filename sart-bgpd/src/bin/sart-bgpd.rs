@@ -1,0 +1,3 @@
+//! The sart-bgpd daemon.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The sart-fibd daemon.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Cluster controller: pools, VIPs, BGP topology, advertisements.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Keys, values and verdicts shared by the kernel programs and user space.

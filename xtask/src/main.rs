@@ -1,0 +1,3 @@
+//! Build, setup, lab, demo and test tasks.
+
+fn main() {}
