@@ -37,6 +37,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("sart-controller", 3, &["sart-api", "sart-ipam", "sart-telemetry"]),
     ("sart-testkit", 4, &[]),
     ("e2e", 4, &["sart-testkit"]),
+    ("lb-bench", 4, &[]),
     ("xtask", 4, &["e2e"]),
 ];
 

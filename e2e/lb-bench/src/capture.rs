@@ -1,0 +1,84 @@
+//! Runs tcpdump in a spine's namespace and hands on what the nodes announce there. Owns the child process and ends it.
+
+use std::net::Ipv4Addr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+
+use crate::pcap::Reader;
+use crate::update::{Flows, Seen};
+
+/// How long an UPDATE may take before the run is given up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running capture.
+pub(crate) struct Capture {
+    tcpdump: Child,
+    seen: mpsc::UnboundedReceiver<Seen>,
+}
+
+impl Capture {
+    /// Starts to capture BGP that arrives in the namespace.
+    pub(crate) fn start(namespace: &str) -> anyhow::Result<Self> {
+        let mut tcpdump = Command::new("nsenter")
+            .arg(format!("--net=/run/netns/{namespace}"))
+            .args([
+                "tcpdump",
+                "-i",
+                "any",
+                "-y",
+                "LINUX_SLL",
+                "--immediate-mode",
+                "--time-stamp-precision=nano",
+            ])
+            .args(["-Q", "in", "-U", "-w", "-", "tcp port 179"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("start tcpdump in namespace {namespace}"))?;
+        let output = tcpdump.stdout.take().context("tcpdump has no output")?;
+        let (sender, seen) = mpsc::unbounded_channel();
+        std::thread::spawn(move || -> anyhow::Result<()> {
+            let mut reader = Reader::new(output)?;
+            let mut flows = Flows::default();
+            while let Some(segment) = reader.next_segment()? {
+                for route in flows.feed(&segment) {
+                    sender.send(route)?;
+                }
+            }
+            Ok(())
+        });
+        Ok(Self { tcpdump, seen })
+    }
+
+    /// Forgets what has been captured so far.
+    pub(crate) fn drain(&mut self) {
+        while self.seen.try_recv().is_ok() {}
+    }
+
+    /// Waits for the first announcement or withdrawal of the address; the packet's time since the epoch.
+    pub(crate) async fn wait(&mut self, address: Ipv4Addr, announced: bool) -> anyhow::Result<Duration> {
+        let wanted = async {
+            loop {
+                let seen = self.seen.recv().await.context("the capture ended (is tcpdump installed?)")?;
+                if seen.address == address && seen.announced == announced {
+                    return Ok(seen.at);
+                }
+            }
+        };
+        let word = if announced { "announcement" } else { "withdrawal" };
+        tokio::time::timeout(PATIENCE, wanted)
+            .await
+            .with_context(|| format!("no {word} of {address}/32 at the spine within {PATIENCE:?}"))?
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        // Already ended is as good as ended now.
+        drop(self.tcpdump.kill());
+        drop(self.tcpdump.wait());
+    }
+}

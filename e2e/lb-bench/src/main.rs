@@ -1,0 +1,80 @@
+//! Measures what a user of a LoadBalancer waits for, on the running lab: from the API request to the UPDATE by packet
+//! timestamps at a spine, and beside it the floor of the same run, when a plain watch client sees the change. It only
+//! creates objects of its own namespace and removes them; it never judges, it reports.
+
+mod audit;
+mod background;
+mod capture;
+mod cluster;
+mod pcap;
+mod report;
+mod scenario;
+mod update;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+
+/// Time flips and creations of LoadBalancer Services on the lab.
+#[derive(Parser)]
+struct Args {
+    /// Kubeconfig of the lab's administrator.
+    #[arg(long)]
+    kubeconfig: PathBuf,
+    /// Network namespace in which the UPDATEs are captured.
+    #[arg(long, default_value = "sart-spine0")]
+    spine: String,
+    /// Node whose endpoint flips.
+    #[arg(long, default_value = "sart-worker")]
+    node: String,
+    /// Address of a pod on that node.
+    #[arg(long)]
+    pod_address: std::net::Ipv4Addr,
+    /// Samples per figure.
+    #[arg(long, default_value_t = 100)]
+    samples: usize,
+    /// Other Services that flip meanwhile in the loaded scenario; 0 leaves it out.
+    #[arg(long, default_value_t = 500)]
+    others: usize,
+    /// Flips a second of the others together.
+    #[arg(long, default_value_t = 50)]
+    others_rate: u32,
+    /// The API server's audit log, for the writes per Service.
+    #[arg(long)]
+    audit_log: PathBuf,
+    /// Folder for lb.json and lb.svg.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let capture = capture::Capture::start(&args.spine)?;
+    let cluster = cluster::Cluster::connect(&args.kubeconfig, &args.node, args.pod_address).await?;
+    cluster.prepare().await.context("prepare the bench's namespace")?;
+    let measured = measure(&args, &cluster, capture).await;
+    // The namespace goes whether the run succeeded or not, so that a second run starts clean.
+    cluster.clean_up().await.context("remove the bench's namespace")?;
+    report::write(&measured?, &args.out)
+}
+
+async fn measure(
+    args: &Args,
+    cluster: &cluster::Cluster,
+    mut capture: capture::Capture,
+) -> anyhow::Result<report::Measured> {
+    let flips = scenario::flips(cluster, &mut capture, args.samples).await?;
+    let before = audit::Mark::now(&args.audit_log)?;
+    let creates = scenario::creates(cluster, &mut capture, args.samples).await?;
+    let writes = before.writes_per_service(args.samples)?;
+    let mut loaded = None;
+    if args.others > 0 {
+        let others = background::Others::create(cluster, args.others).await?;
+        let running = others.flip(args.others_rate);
+        loaded = Some(scenario::flips(cluster, &mut capture, args.samples).await?);
+        running.stop().await?;
+    }
+    Ok(report::Measured { flips, creates, loaded, writes })
+}
