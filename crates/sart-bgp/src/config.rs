@@ -1,0 +1,271 @@
+//! What a speaker is told to be: identity, neighbours and own paths. Holds data and names what is wrong with it; must
+//! never touch a session.
+
+mod check;
+#[cfg(test)]
+mod tests;
+
+use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::family::Family;
+use crate::wire::attr::Origin;
+
+/// The whole configuration of a speaker; [`crate::speaker::Speaker::apply_config`] makes the running one equal to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Identity and switches.
+    pub global: Global,
+    /// Neighbours, unique by address and by name.
+    pub neighbors: Vec<NeighborConfig>,
+    /// Paths this speaker originates, unique by prefix.
+    pub paths: Vec<LocalPath>,
+}
+
+/// The speaker's identity and the rules that hold for all neighbours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Global {
+    /// Own AS number, 1 to 4294967294; 23456 (AS_TRANS) is refused.
+    pub asn: u32,
+    /// BGP identifier; 0.0.0.0 is refused (RFC 6286).
+    pub router_id: Ipv4Addr,
+    /// TCP port of the listener; 0 takes 179.
+    pub port: u16,
+    /// Whether equally good paths form a multipath set (AS paths need only be equally long).
+    pub multipath: bool,
+    /// What of others' routes is exported.
+    pub transit: TransitPolicy,
+    /// What is accepted from neighbours.
+    pub import: ImportPolicy,
+}
+
+impl Global {
+    /// An identity with the defaults of a node speaker: port 179, no multipath, nothing imported, no transit.
+    #[must_use]
+    pub fn new(asn: u32, router_id: Ipv4Addr) -> Self {
+        Self {
+            asn,
+            router_id,
+            port: 0,
+            multipath: false,
+            transit: TransitPolicy::default(),
+            import: ImportPolicy::default(),
+        }
+    }
+
+    /// The TCP port to listen on.
+    #[must_use]
+    pub const fn listen_port(&self) -> u16 {
+        if self.port == 0 { BGP_PORT } else { self.port }
+    }
+}
+
+/// The registered TCP port of BGP.
+pub const BGP_PORT: u16 = 179;
+
+/// What a session may export of what other neighbours sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransitPolicy {
+    /// Only own paths: a node is no transit between its routers.
+    #[default]
+    LocalOnly,
+    /// Best paths too (RFC 4271 section 9).
+    Full,
+}
+
+/// Which prefixes neighbours may send. The default accepts nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportPolicy {
+    /// Accept every prefix that `protected` does not refuse.
+    pub accept_all: bool,
+    /// Accept these prefixes and any longer one inside them.
+    pub ranges: Vec<IpNet>,
+    /// Refuse what equals, lies inside or covers one of these, whatever the ranges say. The one exception is a default
+    /// route that `ranges` names literally.
+    pub protected: Vec<IpNet>,
+}
+
+/// One neighbour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeighborConfig {
+    /// Free name, unique, not empty.
+    pub name: String,
+    /// The neighbour's address; the key.
+    pub address: IpAddr,
+    /// The neighbour's AS number; equal to ours means iBGP.
+    pub asn: u32,
+    /// Proposed hold time in seconds; 0 takes [`DEFAULT_HOLD_TIME`]; 1 and 2 are refused (RFC 4271 section 4.2).
+    pub hold_time: u16,
+    /// Keepalive interval in seconds; 0 takes a third of the negotiated hold time, which is also the upper bound.
+    pub keepalive_time: u16,
+    /// Wait for the neighbour to connect, never dial.
+    pub passive: bool,
+    /// Families to offer; empty takes the one of `address`.
+    pub families: Vec<Family>,
+    /// Groups that [`LocalPath::groups`] is matched against; a neighbour without groups takes every path.
+    pub groups: Vec<String>,
+    /// TCP port to dial; 0 takes 179.
+    pub port: u16,
+    /// Router id the neighbour must present; none accepts any.
+    pub router_id: Option<Ipv4Addr>,
+}
+
+/// Hold time proposed unless configured, in seconds (RFC 4271 section 10 suggests 90).
+pub const DEFAULT_HOLD_TIME: u16 = 90;
+
+impl NeighborConfig {
+    /// A neighbour with every default.
+    #[must_use]
+    pub fn new(name: &str, address: IpAddr, asn: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            address,
+            asn,
+            hold_time: 0,
+            keepalive_time: 0,
+            passive: false,
+            families: Vec::new(),
+            groups: Vec::new(),
+            port: 0,
+            router_id: None,
+        }
+    }
+
+    /// The hold time to propose, in seconds.
+    #[must_use]
+    pub const fn proposed_hold_time(&self) -> u16 {
+        if self.hold_time == 0 { DEFAULT_HOLD_TIME } else { self.hold_time }
+    }
+
+    /// The TCP port to dial.
+    #[must_use]
+    pub const fn dial_port(&self) -> u16 {
+        if self.port == 0 { BGP_PORT } else { self.port }
+    }
+
+    /// The families to offer, sorted, without repeats.
+    #[must_use]
+    pub fn offered_families(&self) -> Vec<Family> {
+        let mut families = self.families.clone();
+        if families.is_empty() {
+            families.push(Family::of_address(&self.address));
+        }
+        families.sort_unstable();
+        families.dedup();
+        families
+    }
+
+    /// The keepalive interval that follows from a negotiated hold time; `None` if keepalives are off (hold time 0).
+    #[must_use]
+    pub fn keepalive_interval(&self, negotiated_hold: Duration) -> Option<Duration> {
+        if negotiated_hold.is_zero() {
+            return None;
+        }
+        let third = negotiated_hold / 3;
+        let wanted = Duration::from_secs(u64::from(self.keepalive_time));
+        Some(if wanted.is_zero() { third } else { wanted.min(third) })
+    }
+
+    /// Whether a change from `self` to `new` alters what the OPEN says or must say, so that the session has to restart.
+    #[must_use]
+    pub fn changes_open(&self, new: &Self) -> bool {
+        self.asn != new.asn
+            || self.proposed_hold_time() != new.proposed_hold_time()
+            || self.offered_families() != new.offered_families()
+            || self.router_id != new.router_id
+    }
+
+    /// Whether a path limited to `groups` may go to this neighbour.
+    #[must_use]
+    pub fn takes_groups(&self, groups: &[String]) -> bool {
+        groups.is_empty() || self.groups.is_empty() || groups.iter().any(|group| self.groups.contains(group))
+    }
+}
+
+/// A path that this speaker originates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalPath {
+    /// The prefix, without host bits.
+    pub prefix: IpNet,
+    /// ORIGIN.
+    pub origin: Origin,
+    /// LOCAL_PREF towards iBGP neighbours and in our own decision; none means 100.
+    pub local_pref: Option<u32>,
+    /// MULTI_EXIT_DISC, sent to eBGP and iBGP neighbours alike.
+    pub med: Option<u32>,
+    /// RFC 1997 communities as `asn << 16 | value`.
+    pub communities: Vec<u32>,
+    /// Export only to neighbours with one of these groups (or without any); empty exports to all.
+    pub groups: Vec<String>,
+}
+
+impl LocalPath {
+    /// A path with ORIGIN IGP and nothing else.
+    #[must_use]
+    pub const fn new(prefix: IpNet) -> Self {
+        Self {
+            prefix,
+            origin: Origin::Igp,
+            local_pref: None,
+            med: None,
+            communities: Vec::new(),
+            groups: Vec::new(),
+        }
+    }
+}
+
+/// Why a configuration was refused; the running one stays in force.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A field has a value that it may not have.
+    #[error("{field} = {value:?}: {rule}")]
+    Invalid {
+        /// The field, with the object it belongs to: `neighbors[192.0.2.1].hold_time`.
+        field: String,
+        /// The value found.
+        value: String,
+        /// What the field accepts.
+        rule: &'static str,
+    },
+    /// Two list entries have the same key.
+    #[error("{field} = {value:?} is given twice; remove one")]
+    Duplicate {
+        /// The key field.
+        field: String,
+        /// The repeated value.
+        value: String,
+    },
+    /// Something needs an identity and none was applied.
+    #[error("no AS number and router id are configured; apply a global configuration first")]
+    NoGlobal,
+    /// A neighbour to change is not there.
+    #[error("neighbor {address} is not configured; list the neighbors to see which are")]
+    UnknownNeighbor {
+        /// The address asked for.
+        address: IpAddr,
+    },
+    /// A neighbour to add is there already.
+    #[error("neighbor {address} is already configured as {name:?}; delete it first")]
+    NeighborExists {
+        /// The address given.
+        address: IpAddr,
+        /// The name it is configured under.
+        name: String,
+    },
+}
+
+impl ConfigError {
+    /// The label for metrics and conditions.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "InvalidValue",
+            Self::Duplicate { .. } => "Duplicate",
+            Self::NoGlobal => "NoGlobal",
+            Self::UnknownNeighbor { .. } => "UnknownNeighbor",
+            Self::NeighborExists { .. } => "NeighborExists",
+        }
+    }
+}

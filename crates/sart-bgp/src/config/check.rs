@@ -1,0 +1,134 @@
+//! Checks a configuration before anything is changed. Every refusal names field and value; must never repair a value.
+
+use core::fmt::Display;
+use core::net::IpAddr;
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+
+use super::{Config, ConfigError, Global, LocalPath, NeighborConfig};
+
+/// AS_TRANS, which stands for a four-octet AS number in two octets and is nobody's own (RFC 6793 section 9).
+const AS_TRANS: u32 = 23456;
+
+impl Config {
+    /// Checks every field and the uniqueness of every key.
+    ///
+    /// # Errors
+    /// The first fault found, with field and value.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.global.check()?;
+        check_neighbors(&self.global, &self.neighbors)?;
+        check_paths(&self.paths)
+    }
+}
+
+impl Global {
+    /// Checks the identity and the import lists.
+    ///
+    /// # Errors
+    /// The first fault found, with field and value.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check_asn("global.asn", self.asn)?;
+        if self.router_id.is_unspecified() {
+            return Err(invalid("global.router_id", self.router_id, "must not be 0.0.0.0 (RFC 6286)"));
+        }
+        for (field, list) in
+            [("import_ranges", &self.import.ranges), ("protected_prefixes", &self.import.protected)]
+        {
+            for prefix in list {
+                check_prefix(&format!("global.{field}"), prefix)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks all neighbours and that no address and no name is used twice.
+pub(crate) fn check_neighbors(global: &Global, neighbors: &[NeighborConfig]) -> Result<(), ConfigError> {
+    let mut addresses = BTreeSet::new();
+    let mut names = BTreeSet::new();
+    for neighbor in neighbors {
+        check_neighbor(global, neighbor)?;
+        if !addresses.insert(neighbor.address) {
+            return Err(duplicate("neighbors[].address", neighbor.address));
+        }
+        if !names.insert(neighbor.name.as_str()) {
+            return Err(duplicate("neighbors[].name", &neighbor.name));
+        }
+    }
+    Ok(())
+}
+
+fn check_neighbor(global: &Global, neighbor: &NeighborConfig) -> Result<(), ConfigError> {
+    let at = |field: &str| format!("neighbors[{}].{field}", neighbor.address);
+    if neighbor.name.is_empty() {
+        return Err(invalid(&at("name"), "", "must not be empty"));
+    }
+    check_peer_address(&at("address"), neighbor.address)?;
+    check_asn(&at("asn"), neighbor.asn)?;
+    // RFC 4271 section 4.2: the hold time is zero or at least three seconds (zero means "default" here).
+    if matches!(neighbor.hold_time, 1 | 2) {
+        return Err(invalid(
+            &at("hold_time"),
+            neighbor.hold_time,
+            "must be 0 (default) or at least 3 seconds",
+        ));
+    }
+    if let Some(family) = neighbor.families.iter().find(|family| !family.is_supported()) {
+        return Err(invalid(&at("families"), family, "must be ipv4-unicast or ipv6-unicast"));
+    }
+    match neighbor.router_id {
+        Some(id) if id.is_unspecified() => {
+            Err(invalid(&at("router_id"), id, "must not be 0.0.0.0 (RFC 6286); leave it empty to accept any"))
+        }
+        Some(id) if id == global.router_id && neighbor.asn == global.asn => {
+            Err(invalid(&at("router_id"), id, "must differ from our own inside one AS (RFC 6286)"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_peer_address(field: &str, address: IpAddr) -> Result<(), ConfigError> {
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    if address.is_unspecified() || address.is_multicast() || broadcast {
+        return Err(invalid(field, address, "must be the address of one host"));
+    }
+    Ok(())
+}
+
+fn check_asn(field: &str, asn: u32) -> Result<(), ConfigError> {
+    // RFC 7607 for 0, RFC 7300 for the last number.
+    if asn == 0 || asn == AS_TRANS || asn == u32::MAX {
+        return Err(invalid(field, asn, "must be 1 to 4294967294 and not 23456"));
+    }
+    Ok(())
+}
+
+/// Checks own paths and that no prefix is given twice.
+pub(crate) fn check_paths(paths: &[LocalPath]) -> Result<(), ConfigError> {
+    let mut prefixes = BTreeSet::new();
+    for path in paths {
+        check_prefix("paths[].prefix", &path.prefix)?;
+        if !prefixes.insert(path.prefix) {
+            return Err(duplicate("paths[].prefix", path.prefix));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses host bits: `10.0.0.1/24` is a typing error more often than a wish.
+pub(crate) fn check_prefix(field: &str, prefix: &IpNet) -> Result<(), ConfigError> {
+    if prefix.trunc() != *prefix {
+        return Err(invalid(field, prefix, "must have no bits set behind the prefix length"));
+    }
+    Ok(())
+}
+
+fn invalid(field: &str, value: impl Display, rule: &'static str) -> ConfigError {
+    ConfigError::Invalid { field: field.to_owned(), value: value.to_string(), rule }
+}
+
+fn duplicate(field: &str, value: impl Display) -> ConfigError {
+    ConfigError::Duplicate { field: field.to_owned(), value: value.to_string() }
+}

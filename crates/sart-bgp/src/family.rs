@@ -1,0 +1,58 @@
+//! Address families as BGP numbers them (RFC 4760). Names the families; must never decide what a session negotiates.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// An (AFI, SAFI) pair. Any pair can be represented; [`Family::is_supported`] tells which ones have tables here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Family {
+    /// Address family identifier (IANA "Address Family Numbers").
+    pub afi: u16,
+    /// Subsequent address family identifier (IANA "SAFI Namespace").
+    pub safi: u8,
+}
+
+impl Family {
+    /// IPv4 unicast.
+    pub const IPV4_UNICAST: Self = Self { afi: 1, safi: 1 };
+    /// IPv6 unicast.
+    pub const IPV6_UNICAST: Self = Self { afi: 2, safi: 1 };
+    /// Every family with tables in this crate.
+    pub const SUPPORTED: [Self; 2] = [Self::IPV4_UNICAST, Self::IPV6_UNICAST];
+
+    /// The unicast family that `prefix` belongs to.
+    #[must_use]
+    pub const fn of_prefix(prefix: &IpNet) -> Self {
+        match prefix {
+            IpNet::V4(_) => Self::IPV4_UNICAST,
+            IpNet::V6(_) => Self::IPV6_UNICAST,
+        }
+    }
+
+    /// The unicast family whose addresses look like `address`.
+    #[must_use]
+    pub const fn of_address(address: &IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::IPV4_UNICAST,
+            IpAddr::V6(_) => Self::IPV6_UNICAST,
+        }
+    }
+
+    /// Whether this crate can decode and keep routes of the family.
+    #[must_use]
+    pub fn is_supported(self) -> bool {
+        Self::SUPPORTED.contains(&self)
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::IPV4_UNICAST => f.write_str("ipv4-unicast"),
+            Self::IPV6_UNICAST => f.write_str("ipv6-unicast"),
+            Self { afi, safi } => write!(f, "afi-{afi}-safi-{safi}"),
+        }
+    }
+}

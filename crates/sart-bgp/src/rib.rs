@@ -1,0 +1,3 @@
+//! Every table of a speaker.
+
+pub mod feed;

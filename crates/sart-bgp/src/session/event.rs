@@ -1,0 +1,121 @@
+//! What happened on a session, in words a person can act on. Only data; must never influence a session.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::session::SessionState;
+use crate::wire::notification::Notification;
+
+/// How a TCP connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionEnd {
+    /// The far end closed it in order (FIN).
+    Finished,
+    /// It broke (reset, time-out, unreachable).
+    Broken,
+}
+
+/// Something that happened on a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// The state changed.
+    State {
+        /// Before.
+        from: SessionState,
+        /// After.
+        to: SessionState,
+    },
+    /// A dial failed.
+    DialFailed {
+        /// The shell's words.
+        error: String,
+    },
+    /// A connection ended without a NOTIFICATION.
+    ConnectionLost {
+        /// How.
+        end: ConnectionEnd,
+        /// Where the session stood.
+        state: SessionState,
+    },
+    /// We ended a connection.
+    NotificationSent {
+        /// What we said.
+        notification: Notification,
+        /// The detail behind it, for a person.
+        detail: String,
+    },
+    /// The neighbour ended a connection.
+    NotificationReceived {
+        /// What it said.
+        notification: Notification,
+    },
+    /// Nothing came in for the hold time.
+    HoldTimerExpired {
+        /// The negotiated hold time.
+        hold_time: Duration,
+    },
+    /// An UPDATE had faults that the session survived (RFC 7606).
+    UpdateFault {
+        /// What was wrong and what was done about it.
+        detail: String,
+    },
+}
+
+impl SessionEvent {
+    /// The label for metrics.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::State { .. } => "StateChanged",
+            Self::DialFailed { .. } => "DialFailed",
+            Self::ConnectionLost { .. } => "ConnectionLost",
+            Self::NotificationSent { .. } => "NotificationSent",
+            Self::NotificationReceived { .. } => "NotificationReceived",
+            Self::HoldTimerExpired { .. } => "HoldTimerExpired",
+            Self::UpdateFault { .. } => "UpdateFault",
+        }
+    }
+
+    /// Whether it belongs into "why the last session or attempt ended".
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        !matches!(self, Self::State { .. } | Self::UpdateFault { .. })
+    }
+}
+
+impl fmt::Display for SessionEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State { from, to } => write!(f, "state changed from {from} to {to}"),
+            Self::DialFailed { error } => write!(f, "connecting failed: {error}"),
+            Self::ConnectionLost { end: ConnectionEnd::Finished, state } => {
+                write!(f, "the neighbor closed the connection in {state}")
+            }
+            Self::ConnectionLost { end: ConnectionEnd::Broken, state } => {
+                write!(f, "the connection broke in {state}")
+            }
+            Self::NotificationSent { notification, detail } if detail.is_empty() => {
+                write!(f, "sent {notification}")
+            }
+            Self::NotificationSent { notification, detail } => write!(f, "sent {notification}: {detail}"),
+            Self::NotificationReceived { notification } => write!(f, "received {notification}"),
+            Self::HoldTimerExpired { hold_time } => {
+                write!(f, "nothing received for the hold time of {} s", hold_time.as_secs())
+            }
+            Self::UpdateFault { detail } => write!(f, "UPDATE with faults: {detail}"),
+        }
+    }
+}
+
+impl fmt::Display for SessionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "Idle",
+            Self::Connect => "Connect",
+            Self::Active => "Active",
+            Self::OpenSent => "OpenSent",
+            Self::OpenConfirm => "OpenConfirm",
+            Self::Established => "Established",
+        })
+    }
+}

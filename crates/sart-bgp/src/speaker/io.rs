@@ -1,0 +1,137 @@
+//! What goes into a speaker and what comes out. Only data; must never decide anything.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::family::Family;
+pub use crate::rib::feed::BestPath;
+use crate::session::ConnectionEnd;
+pub use crate::session::{ConnId, SessionEvent};
+
+/// Our addresses on the link that a connection runs over: next hops for what we export there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LocalAddresses {
+    /// Next hop of IPv4 routes; without it none are exported on this session.
+    pub v4: Option<Ipv4Addr>,
+    /// Next hop of IPv6 routes; without it none are exported on this session.
+    pub v6: Option<Ipv6Addr>,
+}
+
+impl LocalAddresses {
+    /// The one address that a socket's own end shows. A shell that knows the interface may fill in the other family.
+    #[must_use]
+    pub const fn of(local: IpAddr) -> Self {
+        match local {
+            IpAddr::V4(v4) => Self { v4: Some(v4), v6: None },
+            IpAddr::V6(v6) => Self { v4: None, v6: Some(v6) },
+        }
+    }
+
+    /// The next hop to use for routes of `family`.
+    #[must_use]
+    pub fn next_hop(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::IPV4_UNICAST => self.v4.map(IpAddr::V4),
+            Family::IPV6_UNICAST => self.v6.map(IpAddr::V6),
+            _ => None,
+        }
+    }
+}
+
+/// What the shell reports. After each one, drain [`super::Speaker::poll_output`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpeakerInput<'a> {
+    /// The listener accepted a connection. If no neighbour has that address the answer is [`SpeakerOutput::Close`].
+    Accepted {
+        /// A number the shell never used before.
+        conn: ConnId,
+        /// The far end. An IPv4 address mapped into IPv6 is taken as IPv4.
+        peer: SocketAddr,
+        /// Our addresses on that link.
+        local: LocalAddresses,
+    },
+    /// A [`SpeakerOutput::Dial`] succeeded.
+    Dialled {
+        /// A number the shell never used before.
+        conn: ConnId,
+        /// The neighbour that was dialled.
+        peer: IpAddr,
+        /// Our addresses on that link.
+        local: LocalAddresses,
+    },
+    /// A [`SpeakerOutput::Dial`] failed or timed out.
+    DialFailed {
+        /// The neighbour that was dialled.
+        peer: IpAddr,
+        /// Why, for a person.
+        error: &'a str,
+    },
+    /// Bytes came in, in order, cut anywhere. Keep reads at or below 64 KiB, so that timers are served in between.
+    Received {
+        /// The connection.
+        conn: ConnId,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// The far end closed or the socket failed. Not sent after [`SpeakerOutput::Close`] (it does no harm).
+    Closed {
+        /// The connection.
+        conn: ConnId,
+        /// How it ended.
+        end: ConnectionEnd,
+    },
+    /// Time passed; `now` says how much.
+    Tick,
+}
+
+/// What the shell has to do or may tell others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpeakerOutput {
+    /// Connect to the neighbour; answer with [`SpeakerInput::Dialled`] or [`SpeakerInput::DialFailed`]. At most one dial
+    /// per neighbour is wanted at a time: a second `Dial` replaces a first one that has not answered.
+    Dial {
+        /// The neighbour.
+        peer: IpAddr,
+        /// Its TCP port.
+        port: u16,
+    },
+    /// Send these bytes behind everything queued on the connection before: one or more whole messages.
+    Send {
+        /// The connection.
+        conn: ConnId,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// Flush what is queued (briefly), then close. The speaker has forgotten the connection.
+    Close {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// Something of [`super::Speaker::neighbor`] changed that a watcher wants to see: state, configuration, last error.
+    NeighborChanged {
+        /// The neighbour.
+        peer: IpAddr,
+    },
+    /// The neighbour is configured no more.
+    NeighborDeleted {
+        /// The neighbour.
+        peer: IpAddr,
+    },
+    /// One line for the log: what happened on a session.
+    Session {
+        /// The neighbour.
+        peer: IpAddr,
+        /// What happened.
+        event: SessionEvent,
+    },
+    /// The multipath set of a prefix learned from neighbours changed; no next hops is a withdrawal.
+    BestPath(BestPath),
+    /// The neighbour has sent its End-of-RIB for the family (RFC 4724 section 2).
+    EndOfRib {
+        /// The neighbour.
+        peer: IpAddr,
+        /// The family.
+        family: Family,
+    },
+    /// [`super::Speaker::is_settled`] became true: what is not in the RIB by now may be swept from a kernel.
+    Settled,
+}

@@ -1,0 +1,132 @@
+//! NOTIFICATION: why a session ends (RFC 4271 section 4.5 and 6, RFC 4486, RFC 6608). Names reasons; must never decide
+//! that a session ends.
+
+use core::fmt;
+
+/// A NOTIFICATION.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// Error code.
+    pub code: u8,
+    /// Error subcode.
+    pub subcode: u8,
+    /// Data, at most 4075 octets.
+    pub data: Vec<u8>,
+}
+
+impl Notification {
+    /// Connection Not Synchronized.
+    pub const NOT_SYNCHRONIZED: (u8, u8) = (1, 1);
+    /// Bad Message Length; data is the length field.
+    pub const BAD_LENGTH: (u8, u8) = (1, 2);
+    /// Bad Message Type; data is the type field.
+    pub const BAD_TYPE: (u8, u8) = (1, 3);
+    /// OPEN error without a subcode of its own.
+    pub const OPEN_MALFORMED: (u8, u8) = (2, 0);
+    /// Unsupported Version Number; data is the highest version we speak.
+    pub const BAD_VERSION: (u8, u8) = (2, 1);
+    /// Bad Peer AS.
+    pub const BAD_PEER_AS: (u8, u8) = (2, 2);
+    /// Bad BGP Identifier.
+    pub const BAD_ROUTER_ID: (u8, u8) = (2, 3);
+    /// Unsupported Optional Parameter.
+    pub const BAD_PARAMETER: (u8, u8) = (2, 4);
+    /// Unacceptable Hold Time.
+    pub const BAD_HOLD_TIME: (u8, u8) = (2, 6);
+    /// Unsupported Capability (RFC 5492 section 5); data lists what we require.
+    pub const NO_COMMON_CAPABILITY: (u8, u8) = (2, 7);
+    /// Malformed Attribute List.
+    pub const MALFORMED_ATTRIBUTES: (u8, u8) = (3, 1);
+    /// Optional Attribute Error.
+    pub const OPTIONAL_ATTRIBUTE: (u8, u8) = (3, 9);
+    /// Invalid Network Field.
+    pub const INVALID_NETWORK: (u8, u8) = (3, 10);
+    /// Hold Timer Expired.
+    pub const HOLD_EXPIRED: (u8, u8) = (4, 0);
+    /// Unexpected message in OpenSent (RFC 6608).
+    pub const UNEXPECTED_IN_OPEN_SENT: (u8, u8) = (5, 1);
+    /// Unexpected message in OpenConfirm (RFC 6608).
+    pub const UNEXPECTED_IN_OPEN_CONFIRM: (u8, u8) = (5, 2);
+    /// Unexpected message in Established (RFC 6608).
+    pub const UNEXPECTED_IN_ESTABLISHED: (u8, u8) = (5, 3);
+    /// Administrative Shutdown (RFC 4486).
+    pub const ADMIN_SHUTDOWN: (u8, u8) = (6, 2);
+    /// Peer De-configured.
+    pub const PEER_DECONFIGURED: (u8, u8) = (6, 3);
+    /// Connection Rejected.
+    pub const CONNECTION_REJECTED: (u8, u8) = (6, 5);
+    /// Other Configuration Change.
+    pub const CONFIG_CHANGE: (u8, u8) = (6, 6);
+    /// Connection Collision Resolution.
+    pub const COLLISION: (u8, u8) = (6, 7);
+
+    /// A NOTIFICATION without data.
+    #[must_use]
+    pub const fn new((code, subcode): (u8, u8)) -> Self {
+        Self { code, subcode, data: Vec::new() }
+    }
+
+    /// A NOTIFICATION with data.
+    #[must_use]
+    pub fn with_data((code, subcode): (u8, u8), data: &[u8]) -> Self {
+        Self { code, subcode, data: data.to_vec() }
+    }
+
+    /// The name of the code.
+    #[must_use]
+    pub const fn code_name(&self) -> &'static str {
+        match self.code {
+            1 => "message header error",
+            2 => "OPEN message error",
+            3 => "UPDATE message error",
+            4 => "hold timer expired",
+            5 => "state machine error",
+            6 => "cease",
+            7 => "ROUTE-REFRESH message error",
+            _ => "unknown error",
+        }
+    }
+
+    /// The name of the subcode, if it has one.
+    #[must_use]
+    pub const fn subcode_name(&self) -> Option<&'static str> {
+        Some(match (self.code, self.subcode) {
+            Self::NOT_SYNCHRONIZED => "connection not synchronized",
+            Self::BAD_LENGTH => "bad message length",
+            Self::BAD_TYPE => "bad message type",
+            Self::BAD_VERSION => "unsupported version number",
+            Self::BAD_PEER_AS => "bad peer AS",
+            Self::BAD_ROUTER_ID => "bad BGP identifier",
+            Self::BAD_PARAMETER => "unsupported optional parameter",
+            Self::BAD_HOLD_TIME => "unacceptable hold time",
+            Self::NO_COMMON_CAPABILITY => "unsupported capability",
+            Self::MALFORMED_ATTRIBUTES => "malformed attribute list",
+            Self::OPTIONAL_ATTRIBUTE => "optional attribute error",
+            Self::INVALID_NETWORK => "invalid network field",
+            Self::UNEXPECTED_IN_OPEN_SENT => "unexpected message in OpenSent",
+            Self::UNEXPECTED_IN_OPEN_CONFIRM => "unexpected message in OpenConfirm",
+            Self::UNEXPECTED_IN_ESTABLISHED => "unexpected message in Established",
+            (6, 1) => "maximum number of prefixes reached",
+            Self::ADMIN_SHUTDOWN => "administrative shutdown",
+            Self::PEER_DECONFIGURED => "peer de-configured",
+            (6, 4) => "administrative reset",
+            Self::CONNECTION_REJECTED => "connection rejected",
+            Self::CONFIG_CHANGE => "other configuration change",
+            Self::COLLISION => "connection collision resolution",
+            (6, 8) => "out of resources",
+            (6, 9) => "hard reset",
+            (6, 10) => "BFD down",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Notification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NOTIFICATION {}/{} ({}", self.code, self.subcode, self.code_name())?;
+        match self.subcode_name() {
+            Some(name) => write!(f, ", {name})"),
+            None => f.write_str(")"),
+        }
+    }
+}
