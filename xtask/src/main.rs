@@ -1,5 +1,6 @@
 //! `cargo xtask`: every task of the house behind one command. Parses the command line and dispatches; decides nothing.
 
+mod defects;
 mod deps;
 mod run;
 mod shape;
@@ -19,6 +20,8 @@ struct Cli {
 enum Task {
     /// Print the function and file budgets; fail on a breach without a recorded reason.
     Shape,
+    /// Put each known defect back as a patch and demand that its regression test turns red.
+    Defects(defects::Args),
     /// Check the direction of dependencies between crates and modules.
     Deps,
 }
@@ -36,6 +39,7 @@ fn main() -> std::process::ExitCode {
 fn dispatch(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Shape => shape::run(),
+        Task::Defects(args) => defects::run(&args),
         Task::Deps => deps::run(),
     }
 }
