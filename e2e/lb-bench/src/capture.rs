@@ -20,10 +20,10 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// Starts to capture BGP that arrives in the namespace.
-    pub(crate) fn start(namespace: &str) -> anyhow::Result<Self> {
+    /// Starts to capture BGP that arrives in the network namespace of this process.
+    pub(crate) fn start(pid: i32) -> anyhow::Result<Self> {
         let mut tcpdump = Command::new("nsenter")
-            .arg(format!("--net=/run/netns/{namespace}"))
+            .args(["-t", &pid.to_string(), "-n", "--"])
             .args([
                 "tcpdump",
                 "-i",
@@ -37,7 +37,7 @@ impl Capture {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .with_context(|| format!("start tcpdump in namespace {namespace}"))?;
+            .with_context(|| format!("start tcpdump in the network of process {pid}"))?;
         let output = tcpdump.stdout.take().context("tcpdump has no output")?;
         let (sender, seen) = mpsc::unbounded_channel();
         std::thread::spawn(move || -> anyhow::Result<()> {

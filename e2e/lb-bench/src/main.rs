@@ -22,9 +22,9 @@ struct Args {
     /// Kubeconfig of the lab's administrator.
     #[arg(long)]
     kubeconfig: PathBuf,
-    /// Network namespace in which the UPDATEs are captured.
-    #[arg(long, default_value = "sart-spine0")]
-    spine: String,
+    /// A process in the network namespace of the spine at which the UPDATEs are captured.
+    #[arg(long)]
+    spine_pid: i32,
     /// Node whose endpoint flips.
     #[arg(long, default_value = "sart-worker")]
     node: String,
@@ -51,7 +51,7 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let capture = capture::Capture::start(&args.spine)?;
+    let capture = capture::Capture::start(args.spine_pid)?;
     let cluster = cluster::Cluster::connect(&args.kubeconfig, &args.node, args.pod_address).await?;
     cluster.prepare().await.context("prepare the bench's namespace")?;
     let measured = measure(&args, &cluster, capture).await;
