@@ -1,1 +1,6 @@
-//! Desired dataplane tables, compilation, diff and the in-memory twin of the maps.
+//! Desired dataplane tables, their compilation into map entries, the difference to what the kernel holds, and a twin of
+//! the maps in memory. Decides what the maps must contain and in which order they change; never touches a kernel, a
+//! clock or a file.
+
+pub mod desired;
+pub mod plan;

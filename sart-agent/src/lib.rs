@@ -1,0 +1,3 @@
+//! The node agent: decides for this node what is announced, programs the kernel, and talks to the speaker.
+
+pub mod dataplane;
