@@ -2,7 +2,10 @@
 
 mod defects;
 mod deps;
+mod image;
+mod lab;
 mod run;
+mod setup;
 mod shape;
 mod source;
 
@@ -18,6 +21,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Install what is missing: Debian packages, the BPF linker, the lab's Kubernetes.
+    Setup(setup::Args),
+    /// Build the OCI archives `target/images/*.tar` from our own static binaries.
+    Image(image::Args),
+    /// A whole cluster, its routers and a client, in namespaces of this machine.
+    Lab(lab::Args),
     /// Print the function and file budgets; fail on a breach without a recorded reason.
     Shape,
     /// Put each known defect back as a patch and demand that its regression test turns red.
@@ -38,6 +47,9 @@ fn main() -> std::process::ExitCode {
 
 fn dispatch(task: Task) -> anyhow::Result<()> {
     match task {
+        Task::Setup(args) => setup::run(&args),
+        Task::Image(args) => image::run(&args),
+        Task::Lab(args) => lab::run(args),
         Task::Shape => shape::run(),
         Task::Defects(args) => defects::run(&args),
         Task::Deps => deps::run(),

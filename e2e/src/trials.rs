@@ -1,0 +1,71 @@
+//! Trials: what must hold while parts of sart are killed, replaced or deprived, shown on a lab that runs the samples.
+//! Each one leaves the lab as it found it, or says that it could not.
+
+mod agent;
+mod audit;
+mod leader;
+mod load;
+mod sart;
+
+use anyhow::{Result, bail};
+
+use crate::Lab;
+
+/// One trial.
+pub struct Trial {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// What it shows, in a sentence.
+    pub shows: &'static str,
+    run: fn(&Lab) -> Result<String>,
+}
+
+/// Every trial, in the order in which they run.
+pub const TRIALS: &[Trial] = &[
+    Trial {
+        name: "agent-kill",
+        shows: "killing every agent with -9 during 2,000 requests to a Local VIP loses none",
+        run: agent::kill,
+    },
+    Trial {
+        name: "agent-roll",
+        shows: "rolling the agents to a second image during 2,000 requests to a Local VIP loses none",
+        run: agent::roll,
+    },
+    Trial {
+        name: "no-bpf",
+        shows: "without CAP_BPF traffic flows, the condition says why, and only serving nodes announce",
+        run: agent::without_bpf,
+    },
+    Trial {
+        name: "leader-kill",
+        shows: "killing the leading controller during 200 creations and deletions gives no VIP two owners and leaks none",
+        run: leader::kill,
+    },
+];
+
+/// Runs the trials whose names are given, or all.
+///
+/// # Errors
+/// If a name is unknown, or a trial failed: the message names each.
+pub fn run(lab: &Lab, names: &[String], mut say: impl FnMut(&str)) -> Result<()> {
+    if let Some(unknown) = names.iter().find(|name| !TRIALS.iter().any(|trial| trial.name == **name)) {
+        bail!("there is no trial {unknown}; there are {}", names_of_all());
+    }
+    let mut failed = Vec::new();
+    for trial in TRIALS.iter().filter(|trial| names.is_empty() || names.iter().any(|name| name == trial.name)) {
+        say(&format!("trial {}: {}", trial.name, trial.shows));
+        match (trial.run)(lab) {
+            Ok(figure) => say(&format!("  passed: {figure}")),
+            Err(error) => {
+                say(&format!("  FAILED: {error:#}"));
+                failed.push(trial.name);
+            }
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { bail!("trials failed: {}", failed.join(", ")) }
+}
+
+fn names_of_all() -> String {
+    TRIALS.iter().map(|trial| trial.name).collect::<Vec<_>>().join(", ")
+}

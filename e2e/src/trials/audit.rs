@@ -1,0 +1,102 @@
+//! Judges from the API server's audit log whether an address ever had two owners. Pure but for reading the log: a Service
+//! owns an address from the write of its status until a write without it, or its deletion.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+/// What one line of the log did to a Service's addresses.
+#[derive(Debug, PartialEq, Eq)]
+struct Change {
+    /// RFC 3339 with microseconds in UTC: sorts as text.
+    at: String,
+    service: String,
+    addresses: Vec<String>,
+}
+
+/// Two owners at once, each in a sentence; empty when there never were.
+pub(super) fn double_owners(log: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(log).with_context(|| format!("read {}", log.display()))?;
+    let mut changes: Vec<Change> =
+        text.lines().filter_map(|line| change(&serde_json::from_str(line).ok()?)).collect();
+    anyhow::ensure!(!changes.is_empty(), "the audit log shows no write of a Service's status");
+    changes.sort_by(|a, b| a.at.cmp(&b.at));
+    Ok(judge(&changes))
+}
+
+fn judge(changes: &[Change]) -> Vec<String> {
+    let mut held: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for change in changes {
+        for address in &change.addresses {
+            let other = held.iter().find(|(service, has)| **service != change.service && has.contains(address));
+            if let Some((other, _)) = other {
+                found.push(format!("{}: {address} given to {} while {other} holds it", change.at, change.service));
+            }
+        }
+        held.insert(&change.service, change.addresses.clone());
+    }
+    found
+}
+
+/// A deletion counts from when it was asked for, an assignment from when it was done: an overlap of the two is not
+/// decided by which line was logged first.
+fn change(event: &Value) -> Option<Change> {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+    let code = event.pointer("/responseStatus/code").and_then(Value::as_u64)?;
+    if text("/objectRef/resource")? != "services" || !(200..300).contains(&code) {
+        return None;
+    }
+    let service = format!("{}/{}", text("/objectRef/namespace")?, text("/objectRef/name")?);
+    match (text("/verb")?, text("/objectRef/subresource")) {
+        ("delete", None) => {
+            Some(Change { at: text("/requestReceivedTimestamp")?.to_owned(), service, addresses: Vec::new() })
+        }
+        ("patch" | "update", Some("status")) => {
+            let ingress = event.pointer("/requestObject/status/loadBalancer/ingress").and_then(Value::as_array);
+            let address = |entry: &Value| Some(entry.get("ip")?.as_str()?.to_owned());
+            let addresses = ingress.into_iter().flatten().filter_map(address).collect();
+            Some(Change { at: text("/stageTimestamp")?.to_owned(), service, addresses })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Change, change, judge};
+
+    fn write(at: &str, service: &str, addresses: &[&str]) -> Change {
+        let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
+        Change { at: at.to_owned(), service: service.to_owned(), addresses }
+    }
+
+    #[test]
+    fn an_address_given_away_before_it_was_given_back_is_found() {
+        let changes = [write("1", "a", &["10.0.1.0"]), write("2", "b", &["10.0.1.0"])];
+        assert_eq!(judge(&changes), ["2: 10.0.1.0 given to b while a holds it"]);
+    }
+
+    #[test]
+    fn an_address_given_back_may_be_given_again() {
+        let changes = [write("1", "a", &["10.0.1.0"]), write("2", "a", &[]), write("3", "b", &["10.0.1.0"])];
+        assert!(judge(&changes).is_empty());
+    }
+
+    #[test]
+    fn a_refused_write_changes_nothing_and_a_status_write_names_its_addresses() {
+        let mut event = json!({
+            "verb": "patch", "stageTimestamp": "2", "requestReceivedTimestamp": "1",
+            "objectRef": {"resource": "services", "namespace": "n", "name": "s", "subresource": "status"},
+            "requestObject": {"status": {"loadBalancer": {"ingress": [{"ip": "10.0.1.0"}]}}},
+            "responseStatus": {"code": 200},
+        });
+        assert_eq!(change(&event), Some(write("2", "n/s", &["10.0.1.0"])));
+        event["responseStatus"]["code"] = json!(409);
+        assert_eq!(change(&event), None);
+    }
+}

@@ -1,0 +1,84 @@
+//! What the trials ask of a running sart: its processes, its pods, the sample's VIPs. Decides nothing.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::Lab;
+use crate::wait::{Patience, until};
+
+/// Namespace of sart's workloads.
+pub(super) const SYSTEM: &str = "kube-system";
+
+/// How long a rollout may take.
+const ROLLOUT: &str = "--timeout=180s";
+
+/// The address of a Service of the samples, on its first port.
+pub(super) fn vip(lab: &Lab, service: &str) -> Result<SocketAddr> {
+    let object = lab.kubectl()?.json(&["-n", "test", "get", "service", service])?;
+    let address = ingress(&object).with_context(|| format!("Service test/{service} has no address"))?;
+    let port = object.pointer("/spec/ports/0/port").and_then(Value::as_u64).context("it has no port")?;
+    Ok(SocketAddr::from((address, u16::try_from(port)?)))
+}
+
+/// The first ingress address of a Service.
+pub(super) fn ingress(service: &Value) -> Option<Ipv4Addr> {
+    service.pointer("/status/loadBalancer/ingress/0/ip")?.as_str()?.parse().ok()
+}
+
+/// Kills with SIGKILL every process of this program on these machines; the number killed.
+pub(super) fn kill_everywhere(lab: &Lab, nodes: &[String], program: &str) -> Result<usize> {
+    let mut killed = 0;
+    for node in nodes {
+        for process in lab.machine(node)?.processes() {
+            if process.command().split(' ').next().is_some_and(|path| path.ends_with(program)) {
+                kill(Pid::from_raw(process.pid), Signal::SIGKILL)
+                    .with_context(|| format!("kill {program} on {node}"))?;
+                killed += 1;
+            }
+        }
+    }
+    Ok(killed)
+}
+
+/// Names of all Kubernetes nodes.
+pub(super) fn nodes(lab: &Lab) -> Vec<String> {
+    lab.topology.nodes.iter().map(|node| node.name.clone()).collect()
+}
+
+/// Waits until a workload runs as its spec says.
+pub(super) fn rolled_out(lab: &Lab, workload: &str) -> Result<()> {
+    lab.kubectl()?.run(&["-n", SYSTEM, "rollout", "status", workload, ROLLOUT]).map(drop)
+}
+
+/// Waits until every NodeBGP's condition of this type has this status; the reasons and messages.
+pub(super) fn node_conditions(lab: &Lab, kind: &str, status: &str) -> Result<Vec<String>> {
+    let kubectl = lab.kubectl()?;
+    until(&format!("{kind} {status} on every node"), Patience::stable(Duration::from_secs(120)), || {
+        let list = kubectl.json(&["get", "nodebgp"])?;
+        let items = list.get("items").and_then(Value::as_array).context("no NodeBGP")?;
+        items.iter().map(|item| condition(item, kind, status)).collect()
+    })
+}
+
+fn condition(object: &Value, kind: &str, status: &str) -> Result<String> {
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array).context("no condition yet")?;
+    let found = conditions.iter().find(|condition| text(condition, "type") == kind);
+    let found = found.with_context(|| format!("no condition {kind}"))?;
+    ensure!(text(found, "status") == status, "{kind} is {}", text(found, "status"));
+    Ok(format!("{}: {}", text(found, "reason"), text(found, "message")))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What a spine's BGP table holds, as FRR prints it.
+pub(super) fn spine_routes(lab: &Lab, spine: &str) -> Result<Value> {
+    let text = lab.vtysh(spine, "show bgp ipv4 unicast json")?;
+    serde_json::from_str(&text).with_context(|| format!("{spine} printed no JSON"))
+}

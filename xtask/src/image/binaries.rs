@@ -1,0 +1,36 @@
+//! Compiles our binaries so that they need nothing but the kernel: the GNU target with a static C library.
+
+use super::Profile;
+use crate::source::root;
+use anyhow::{Context as _, Result, bail};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Builds the packages' binaries and returns the folder they are in.
+pub fn build(packages: &BTreeSet<&str>, profile: Profile) -> Result<PathBuf> {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).args(["build", "--quiet", "--target", &target, "--bins"]);
+    packages.iter().for_each(|package| {
+        command.args(["-p", package]);
+    });
+    // With an explicit target these flags stay away from build scripts and macros, which cannot be static.
+    command.env("RUSTFLAGS", "-C target-feature=+crt-static").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    let folder = match profile {
+        Profile::Release => {
+            command.arg("--release");
+            "release"
+        }
+        Profile::Debug => "debug",
+    };
+    let status = command.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("cargo cannot build {}", packages.iter().copied().collect::<Vec<_>>().join(", "));
+    }
+    Ok(target_folder().join(target).join(folder))
+}
+
+fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+}
