@@ -35,7 +35,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     remove_tree(&tree)?;
     let failed = results.iter().filter(|(_, result)| result.is_err()).count();
     for (defect, result) in &results {
-        let verdict = result.as_ref().map_or_else(|error| format!("NOT SHOWN: {error:#}"), |()| "red".to_owned());
+        let verdict =
+            result.as_ref().map_or_else(|error| format!("NOT SHOWN: {error:#}"), |()| "red".to_owned());
         say(&format!("{:<60} {verdict}", defect.test));
     }
     say(&format!("{} passed, {failed} failed", results.len() - failed));
@@ -60,7 +61,10 @@ fn load(only: Option<&str>) -> anyhow::Result<Vec<Defect>> {
 fn parse(file: &Path) -> anyhow::Result<Defect> {
     let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
     let header = |key: &str| {
-        let value = text.lines().take_while(|line| !line.starts_with("diff ")).find_map(|line| line.strip_prefix(key));
+        let value = text
+            .lines()
+            .take_while(|line| !line.starts_with("diff "))
+            .find_map(|line| line.strip_prefix(key));
         value
             .map(|value| value.trim().to_owned())
             .with_context(|| format!("{} has no `{key}` line before its diff", file.display()))

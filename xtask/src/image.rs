@@ -9,7 +9,7 @@ use e2e::progress::Step;
 use std::path::{Path, PathBuf};
 
 /// Build the OCI archives `target/images/*.tar`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Which images; all if none is named.
     #[arg(value_enum)]

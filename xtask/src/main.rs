@@ -2,12 +2,14 @@
 
 mod defects;
 mod deps;
+mod r#gen;
 mod image;
 mod lab;
 mod run;
 mod setup;
 mod shape;
 mod source;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -23,10 +25,18 @@ struct Cli {
 enum Task {
     /// Install what is missing: Debian packages, the BPF linker, the lab's Kubernetes.
     Setup(setup::Args),
+    /// Write CRDs, RBAC and workload manifests from code; `--check` fails if they differ from what is committed.
+    Gen {
+        /// Compare only; exit non-zero when a committed file differs.
+        #[arg(long)]
+        check: bool,
+    },
     /// Build the OCI archives `target/images/*.tar` from our own static binaries.
     Image(image::Args),
     /// A whole cluster, its routers and a client, in namespaces of this machine.
     Lab(lab::Args),
+    /// Everything that must pass before a change lands.
+    Test(test::Args),
     /// Print the function and file budgets; fail on a breach without a recorded reason.
     Shape,
     /// Put each known defect back as a patch and demand that its regression test turns red.
@@ -48,8 +58,10 @@ fn main() -> std::process::ExitCode {
 fn dispatch(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Setup(args) => setup::run(&args),
+        Task::Gen { check } => r#gen::run(check),
         Task::Image(args) => image::run(&args),
         Task::Lab(args) => lab::run(args),
+        Task::Test(args) => test::run(&args),
         Task::Shape => shape::run(),
         Task::Defects(args) => defects::run(&args),
         Task::Deps => deps::run(),

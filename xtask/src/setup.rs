@@ -1,5 +1,6 @@
 //! `cargo xtask setup`: installs what is missing on a Debian machine and says what and how long. A second run does nothing.
 
+pub mod deny;
 pub mod kube;
 mod packages;
 
@@ -8,7 +9,7 @@ use anyhow::{Result, bail};
 use e2e::progress::{Step, say};
 
 /// Install what is missing: Debian packages, the BPF linker, the lab's Kubernetes.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Only say what is missing; non-zero if something is.
     #[arg(long)]
@@ -30,6 +31,7 @@ pub fn run(args: &Args) -> Result<()> {
         packages::install(&missing)?;
         step.done("installed");
     }
+    deny::ensure()?;
     kube.ensure().map(drop)
 }
 

@@ -72,7 +72,8 @@ fn agent() -> Value {
             {"name": "bpffs", "mountPath": "/sys/fs/bpf", "mountPropagation": "HostToContainer"},
         ],
     });
-    let volumes = json!([run_sart(), {"name": "bpffs", "hostPath": {"path": "/sys/fs/bpf", "type": "Directory"}}]);
+    let volumes =
+        json!([run_sart(), {"name": "bpffs", "hostPath": {"path": "/sys/fs/bpf", "type": "Directory"}}]);
     daemon_set("sartd-agent", &labels, pod("sartd-agent", true, vec![container], volumes))
 }
 
