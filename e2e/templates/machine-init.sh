@@ -19,6 +19,8 @@ for folder in etc opt var; do
 done
 case $lab in /etc/*|/opt/*|/var/*) mount --bind /run/lab "$lab" ;; esac
 umount /run/lab
+# Nobody answers names here; asking would only make a missing image look like a slow one.
+rm -f /etc/resolv.conf && : > /etc/resolv.conf
 
 put() { if [ -e "/proc/sys/net/$1" ]; then echo "$2" > "/proc/sys/net/$1"; fi; }
 put ipv4/ip_forward 1
