@@ -4,12 +4,15 @@
 //! has a name outside its folder but its cgroups, so killing those processes and removing the folder is all it takes to
 //! undo it. Nothing here may touch what another lab, or the host, owns.
 
+pub mod artifacts;
 pub mod clean;
+pub mod demo;
 pub mod exec;
 pub mod interrupt;
 pub mod inventory;
 pub mod lab;
 pub mod progress;
+pub mod trials;
 pub mod wait;
 
 pub use lab::{Lab, Options};

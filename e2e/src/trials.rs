@@ -53,7 +53,8 @@ pub fn run(lab: &Lab, names: &[String], mut say: impl FnMut(&str)) -> Result<()>
         bail!("there is no trial {unknown}; there are {}", names_of_all());
     }
     let mut failed = Vec::new();
-    for trial in TRIALS.iter().filter(|trial| names.is_empty() || names.iter().any(|name| name == trial.name)) {
+    for trial in TRIALS.iter().filter(|trial| names.is_empty() || names.iter().any(|name| name == trial.name))
+    {
         say(&format!("trial {}: {}", trial.name, trial.shows));
         match (trial.run)(lab) {
             Ok(figure) => say(&format!("  passed: {figure}")),

@@ -68,6 +68,11 @@ enum Task {
     Inventory,
     /// Bring a lab up and down, and kill three half-way; non-zero if anything is left behind.
     CheckClean,
+    /// Kill, replace and deprive parts of sart on a lab that is up with the samples (`cargo xtask demo --keep`).
+    Trial {
+        /// Which trials; all if none is named.
+        names: Vec<String>,
+    },
 }
 
 /// The lab of this checkout.
@@ -88,6 +93,7 @@ pub fn run(args: Args) -> Result<()> {
         Task::Logs { name } => logs(name.as_deref()),
         Task::Inventory => print(&inventory::take().into_iter().collect::<Vec<_>>().join("\n")),
         Task::CheckClean => check_clean(),
+        Task::Trial { names } => e2e::trials::run(&Lab::find(&layout())?, &names, say),
     }
 }
 

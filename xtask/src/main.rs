@@ -1,6 +1,8 @@
 //! `cargo xtask`: every task of the house behind one command. Parses the command line and dispatches; decides nothing.
 
+mod bench;
 mod defects;
+mod demo;
 mod deps;
 mod r#gen;
 mod image;
@@ -37,6 +39,10 @@ enum Task {
     Lab(lab::Args),
     /// Everything that must pass before a change lands.
     Test(test::Args),
+    /// Measure on the real thing, beside the floor of the same run.
+    Bench(bench::Args),
+    /// Bring a cluster up, install sart, apply the samples, and check every step from the API server to the client.
+    Demo(demo::Args),
     /// Print the function and file budgets; fail on a breach without a recorded reason.
     Shape,
     /// Put each known defect back as a patch and demand that its regression test turns red.
@@ -61,7 +67,9 @@ fn dispatch(task: Task) -> anyhow::Result<()> {
         Task::Gen { check } => r#gen::run(check),
         Task::Image(args) => image::run(&args),
         Task::Lab(args) => lab::run(args),
+        Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::Shape => shape::run(),
         Task::Defects(args) => defects::run(&args),
         Task::Deps => deps::run(),

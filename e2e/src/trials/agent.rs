@@ -84,7 +84,9 @@ fn deprived(lab: &Lab) -> Result<String> {
     })?;
     for service in [LOCAL, "app-svc-cluster", "app-svc-cluster2"] {
         let target = vip(lab, service)?;
-        lab.machine(CLIENT_NAME)?.in_network(move || request(target)).with_context(|| format!("ask {service}"))?;
+        lab.machine(CLIENT_NAME)?
+            .in_network(move || request(target))
+            .with_context(|| format!("ask {service}"))?;
     }
     Ok(format!("{}; announced by {}", reasons.into_iter().collect::<Vec<_>>().join(" | "), joined(&serving)))
 }

@@ -31,9 +31,13 @@ fn judge(changes: &[Change]) -> Vec<String> {
     let mut found = Vec::new();
     for change in changes {
         for address in &change.addresses {
-            let other = held.iter().find(|(service, has)| **service != change.service && has.contains(address));
+            let other =
+                held.iter().find(|(service, has)| **service != change.service && has.contains(address));
             if let Some((other, _)) = other {
-                found.push(format!("{}: {address} given to {} while {other} holds it", change.at, change.service));
+                found.push(format!(
+                    "{}: {address} given to {} while {other} holds it",
+                    change.at, change.service
+                ));
             }
         }
         held.insert(&change.service, change.addresses.clone());
@@ -55,7 +59,8 @@ fn change(event: &Value) -> Option<Change> {
             Some(Change { at: text("/requestReceivedTimestamp")?.to_owned(), service, addresses: Vec::new() })
         }
         ("patch" | "update", Some("status")) => {
-            let ingress = event.pointer("/requestObject/status/loadBalancer/ingress").and_then(Value::as_array);
+            let ingress =
+                event.pointer("/requestObject/status/loadBalancer/ingress").and_then(Value::as_array);
             let address = |entry: &Value| Some(entry.get("ip")?.as_str()?.to_owned());
             let addresses = ingress.into_iter().flatten().filter_map(address).collect();
             Some(Change { at: text("/stageTimestamp")?.to_owned(), service, addresses })

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::sart::{SYSTEM, ingress, kill_everywhere, rolled_out};
 use super::audit::double_owners;
+use super::sart::{SYSTEM, ingress, kill_everywhere, rolled_out};
 use crate::Lab;
 use crate::exec;
 use crate::wait::{Patience, until};
@@ -78,12 +78,16 @@ fn delete(lab: &Lab, numbers: impl Iterator<Item = usize>) -> Result<()> {
 fn kill_leader(lab: &Lab) -> Result<String> {
     let kubectl = lab.kubectl()?;
     let lease = kubectl.json(&["-n", SYSTEM, "get", "lease", "sart-controller"])?;
-    let holder = lease.pointer("/spec/holderIdentity").and_then(Value::as_str).context("nobody leads")?.to_owned();
+    let holder =
+        lease.pointer("/spec/holderIdentity").and_then(Value::as_str).context("nobody leads")?.to_owned();
     let pods = kubectl.json(&["-n", SYSTEM, "get", "pods", "-l", "app=sart-controller"])?;
     let items = pods.get("items").and_then(Value::as_array).context("no controller pods")?;
-    let of_holder = |pod: &&Value| pod.pointer("/metadata/name").and_then(Value::as_str).is_some_and(|n| holder.contains(n));
+    let of_holder = |pod: &&Value| {
+        pod.pointer("/metadata/name").and_then(Value::as_str).is_some_and(|n| holder.contains(n))
+    };
     let pod = items.iter().find(of_holder).with_context(|| format!("no pod is {holder}"))?;
-    let node = pod.pointer("/spec/nodeName").and_then(Value::as_str).context("the leader has no node")?.to_owned();
+    let node =
+        pod.pointer("/spec/nodeName").and_then(Value::as_str).context("the leader has no node")?.to_owned();
     let killed = kill_everywhere(lab, &[node], "sart-controller")?;
     ensure!(killed > 0, "the leader {holder} was not running");
     Ok(holder)
@@ -92,7 +96,8 @@ fn kill_leader(lab: &Lab) -> Result<String> {
 fn addresses(lab: &Lab) -> Result<BTreeMap<String, Ipv4Addr>> {
     let services = lab.kubectl()?.json(&["-n", NAMESPACE, "get", "services"])?;
     let items = services.get("items").and_then(Value::as_array).context("no Services")?;
-    let held = |service: &Value| Some((service.pointer("/metadata/name")?.as_str()?.to_owned(), ingress(service)?));
+    let held =
+        |service: &Value| Some((service.pointer("/metadata/name")?.as_str()?.to_owned(), ingress(service)?));
     Ok(items.iter().filter_map(held).collect())
 }
 
@@ -102,8 +107,10 @@ fn none_leaks(lab: &Lab) -> Result<()> {
     until("no claim of a deleted Service is left", Patience::stable(Duration::from_secs(60)), || {
         let claims = kubectl.json(&["get", "addressclaims"])?;
         let items = claims.get("items").and_then(Value::as_array).context("no claims")?;
-        let of_trial =
-            items.iter().filter(|claim| claim.pointer("/spec/owner/namespace") == Some(&json!(NAMESPACE))).count();
+        let of_trial = items
+            .iter()
+            .filter(|claim| claim.pointer("/spec/owner/namespace") == Some(&json!(NAMESPACE)))
+            .count();
         ensure!(of_trial == 0, "{of_trial} claims are left");
         Ok(())
     })

@@ -39,7 +39,8 @@ impl Load {
         let client = lab.machine(CLIENT_NAME)?;
         let done = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&done);
-        let task = std::thread::spawn(move || client.in_network(move || Ok(requests(target, wanted, &counter))));
+        let task =
+            std::thread::spawn(move || client.in_network(move || Ok(requests(target, wanted, &counter))));
         Ok(Self { done, wanted, task })
     }
 

@@ -66,7 +66,8 @@ pub(super) fn node_conditions(lab: &Lab, kind: &str, status: &str) -> Result<Vec
 }
 
 fn condition(object: &Value, kind: &str, status: &str) -> Result<String> {
-    let conditions = object.pointer("/status/conditions").and_then(Value::as_array).context("no condition yet")?;
+    let conditions =
+        object.pointer("/status/conditions").and_then(Value::as_array).context("no condition yet")?;
     let found = conditions.iter().find(|condition| text(condition, "type") == kind);
     let found = found.with_context(|| format!("no condition {kind}"))?;
     ensure!(text(found, "status") == status, "{kind} is {}", text(found, "status"));
@@ -79,6 +80,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 
 /// What a spine's BGP table holds, as FRR prints it.
 pub(super) fn spine_routes(lab: &Lab, spine: &str) -> Result<Value> {
-    let text = lab.vtysh(spine, "show bgp ipv4 unicast json")?;
+    let mut ask = lab.machine(spine)?.command("vtysh");
+    let text = crate::exec::stdout(ask.args(["-c", "show bgp ipv4 unicast json"]))?;
     serde_json::from_str(&text).with_context(|| format!("{spine} printed no JSON"))
 }

@@ -1,0 +1,78 @@
+//! `cargo xtask bench`: measurements on the real thing, beside their floor or a peer of the same run. Starts the measuring
+//! program with what it needs of the lab; judges nothing.
+
+use anyhow::{Context as _, Result};
+use e2e::lab::topology::SPINES;
+use e2e::{Lab, exec};
+use serde_json::Value;
+
+use crate::run::{checked, command};
+use crate::source::root;
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// A LoadBalancer from the API request to the UPDATE at a spine, on a lab that is up with the samples
+    /// (`cargo xtask demo --keep`).
+    Lb {
+        /// Samples per figure.
+        #[arg(long, default_value_t = 100)]
+        samples: usize,
+        /// Other Services that flip meanwhile; 0 leaves the loaded scenario out.
+        #[arg(long, default_value_t = 500)]
+        others: usize,
+    },
+}
+
+/// Runs the task.
+pub fn run(args: &Args) -> Result<()> {
+    match args.what {
+        What::Lb { samples, others } => lb(samples, others),
+    }
+}
+
+fn lb(samples: usize, others: usize) -> Result<()> {
+    let lab = Lab::find(&crate::lab::layout())?;
+    checked(&mut command("cargo", &["build", "--quiet", "--release", "--package", "lb-bench"]))?;
+    let spine = SPINES.first().context("the lab has no spine")?;
+    let (node, address) = pod_of_a_worker(&lab)?;
+    let first = lab.topology.control_plane().context("the lab has no control plane")?;
+    let mut bench = lab.machine(&first.name)?.network_command(target().join("release/lb-bench"));
+    bench
+        .arg("--kubeconfig")
+        .arg(lab.layout.kubeconfig("admin"))
+        .args(["--spine-pid", &lab.machine(spine.name)?.init.pid.to_string()])
+        .args(["--node", &node, "--pod-address", &address])
+        .args(["--samples", &samples.to_string(), "--others", &others.to_string()])
+        .arg("--audit-log")
+        .arg(lab.layout.file("audit.log"))
+        .arg("--out")
+        .arg(root().join("target/bench"));
+    match exec::interactive(&mut bench)? {
+        0 => Ok(()),
+        code => anyhow::bail!("the bench ended with {code}"),
+    }
+}
+
+/// Where cargo puts what it builds.
+fn target() -> std::path::PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
+}
+
+/// A worker and the address of a pod that runs there with a network of its own.
+fn pod_of_a_worker(lab: &Lab) -> Result<(String, String)> {
+    let pods = lab.kubectl()?.json(&["-n", "test", "get", "pods"])?;
+    let items = pods.get("items").and_then(Value::as_array).context("no pods in namespace test")?;
+    let text = |pod: &Value, path: &str| pod.pointer(path).and_then(Value::as_str).map(str::to_owned);
+    items
+        .iter()
+        .filter_map(|pod| Some((text(pod, "/spec/nodeName")?, text(pod, "/status/podIP")?)))
+        .find(|(node, _)| node.contains("worker"))
+        .context("no pod of the samples runs on a worker; apply them first (`cargo xtask demo --keep`)")
+}
