@@ -1,0 +1,38 @@
+//! `cargo xtask demo`: the guided tour of the main job on the lab. Builds what it needs, runs the checks, prints the table.
+
+use crate::image::{self, Name, Profile};
+use crate::{lab, setup};
+use anyhow::{Context as _, Result, bail};
+use e2e::demo::{Options, run as run_demo};
+use std::io::Write as _;
+
+/// Bring a cluster up, install sart, apply the samples, and check every step from the API server to the client.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Leave the lab up afterwards.
+    #[arg(long)]
+    keep: bool,
+    /// Kubernetes nodes, the control plane among them.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(2..=50))]
+    nodes: u8,
+    /// Images that are quicker to build and slower to run.
+    #[arg(long)]
+    debug: bool,
+}
+
+/// Runs the task.
+pub fn run(args: &Args) -> Result<()> {
+    setup::run(&setup::Args::default())?;
+    let profile = if args.debug { Profile::Debug } else { Profile::Release };
+    let images = image::build(&Name::ALL, profile)?;
+    let options = Options {
+        layout: lab::layout(),
+        lab: lab::options(args.nodes)?,
+        images,
+        workspace: crate::source::root(),
+        keep: args.keep,
+    };
+    let report = run_demo(&options)?;
+    writeln!(std::io::stdout().lock(), "\n{report}").context("cannot print")?;
+    if report.passed() { Ok(()) } else { bail!("the demo failed; see the table") }
+}
