@@ -1,1 +1,22 @@
-//! Executes route, link and address plans over netlink, and dumps.
+//! Executes route and rule plans over netlink, dumps what the kernel has, and reports its changes. Also reads the rules
+//! that kube-proxy wrote. Decides nothing: plans come from `sart_fib`, and their callers.
+//!
+//! A socket belongs to the network namespace of the thread that opens it, and needs a tokio reactor.
+
+mod attr;
+pub mod error;
+pub mod handle;
+pub mod link;
+pub mod monitor;
+pub mod nftables;
+pub mod route;
+pub mod rule;
+mod socket;
+
+pub use error::{ActionFailure, OpenError, RequestError};
+pub use handle::RouteHandle;
+pub use link::{Address, Link};
+pub use monitor::{Change, RouteMonitor};
+pub use nftables::{Protocol, ServiceRules, ServiceRulesWatcher};
+pub use route::Lookup;
+pub use rule::Rule;
