@@ -3,6 +3,7 @@
 
 pub mod context;
 mod install;
+mod kernel;
 mod objects;
 mod report;
 mod routes;
@@ -42,7 +43,7 @@ struct Check {
     run: fn(&Context) -> Result<String>,
 }
 
-const CHECKS: [Check; 15] = [
+const CHECKS: [Check; 19] = [
     Check { name: "sart is installed", essential: true, run: install::apply },
     Check {
         name: "controller, agents and speakers are available",
@@ -102,6 +103,18 @@ const CHECKS: [Check; 15] = [
         essential: false,
         run: routes::routes_follow_local_pods,
     },
+    Check {
+        name: "the Local VIP goes through the maps only",
+        essential: false,
+        run: kernel::maps_forward_the_local_vip,
+    },
+    Check { name: "programs hang on pinned links", essential: false, run: kernel::links_are_pinned },
+    Check {
+        name: "a replaced pod leaves nothing behind",
+        essential: false,
+        run: kernel::a_replaced_pod_leaves_nothing,
+    },
+    Check { name: "datagrams to a Local VIP come back", essential: false, run: kernel::datagrams_come_back },
 ];
 
 /// Runs the demo; the report says what held. A lab that was up before stays up.

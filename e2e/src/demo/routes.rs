@@ -2,6 +2,7 @@
 
 use super::context::{Context, NAMESPACE, SAMPLES, list};
 use super::install::roll_out;
+use super::traffic::local;
 use crate::lab::topology::{CLIENT_SUBNET, CORE, SPINES};
 use crate::wait::{Patience, until};
 use anyhow::{Result, bail, ensure};
@@ -79,9 +80,7 @@ pub fn no_node_is_a_transit(context: &Context) -> Result<String> {
 
 /// Scales the Local Service's pods to one, none and back to two; the routes follow each time.
 pub fn routes_follow_local_pods(context: &Context) -> Result<String> {
-    let Some(local) = SAMPLES.iter().find(|sample| sample.local) else {
-        bail!("the sample has no Local Service")
-    };
+    let local = local()?;
     let prefix = format!("{}/32", local.address);
     let mut counts = Vec::new();
     for replicas in [1, 0, 2] {

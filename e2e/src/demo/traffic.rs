@@ -1,9 +1,9 @@
 //! Checks with real requests from the client.
 
-use super::context::{Context, SAMPLES};
+use super::context::{Context, SAMPLES, Sample};
 use super::routes::await_tables;
 use crate::lab::topology::CLIENT;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeSet;
 
 /// Requests per VIP: enough that two backends behind a fair hash are both hit but for one time in 10^11.
@@ -22,10 +22,18 @@ pub fn cluster_vips_answer(context: &Context) -> Result<String> {
 
 /// Every request to the Local VIP is answered by a local pod that sees the client's own address; all such pods are hit.
 pub fn local_vip_keeps_the_client(context: &Context) -> Result<String> {
-    let Some(local) = SAMPLES.iter().find(|sample| sample.local) else {
-        bail!("the sample has no Local Service")
-    };
     await_tables(context)?;
+    let requests = hit_only_ready(context, local()?)?;
+    Ok(format!("{requests} requests from {CLIENT}, every ready pod hit"))
+}
+
+/// The Service of the sample with `externalTrafficPolicy: Local`.
+pub fn local() -> Result<&'static Sample> {
+    SAMPLES.iter().find(|sample| sample.local).context("the sample has no Local Service")
+}
+
+/// Sends requests to the Local VIP: each must come from the client, and the pods that answer must be the ready ones, all.
+pub fn hit_only_ready(context: &Context, local: &Sample) -> Result<u64> {
     let seen = hit(context, local.address, |from| {
         ensure!(
             from.starts_with(&format!("{CLIENT}:")),
@@ -33,13 +41,10 @@ pub fn local_vip_keeps_the_client(context: &Context) -> Result<String> {
         );
         Ok(())
     })?;
-    let ready: BTreeSet<_> = context
-        .ready_endpoints(local.service)?
-        .into_iter()
-        .map(|(_, address)| format!("{address}:8080"))
-        .collect();
+    let ready = context.ready_endpoints(local.service)?;
+    let ready: BTreeSet<_> = ready.into_iter().map(|(_, address)| format!("{address}:8080")).collect();
     ensure!(seen == ready, "{seen:?} answered, ready are {ready:?}");
-    Ok(format!("{REQUESTS} requests from {CLIENT}, {} backends", seen.len()))
+    Ok(REQUESTS as u64)
 }
 
 /// Sends the requests, looks at each `from`, and returns the backends that answered.
