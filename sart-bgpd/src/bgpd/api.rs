@@ -1,0 +1,193 @@
+//! `BgpService` over the owner's handle. Translates; must never keep state or wait for a neighbour.
+
+mod from_proto;
+mod to_proto;
+
+use std::net::IpAddr;
+
+use futures::StreamExt as _;
+use sart_bgp::config::{Config, ConfigError};
+use sart_bgp::family::Family;
+use sart_bgp::speaker::{PathFilter, Table};
+use sart_rpc::v1;
+use sart_rpc::v1::bgp_service_server::BgpService;
+use tonic::{Request, Response, Status};
+
+use super::owner::{Handle, Stopped};
+use super::watch::WatchStream;
+
+/// The service; clones share the owner.
+#[derive(Clone, Debug)]
+pub struct Api {
+    handle: Handle,
+}
+
+impl Api {
+    /// Serves what `handle` leads to.
+    #[must_use]
+    pub fn new(handle: Handle) -> Self {
+        Self { handle }
+    }
+}
+
+fn stopped(_: Stopped) -> Status {
+    Status::unavailable("the speaker is shutting down; try again")
+}
+
+fn refused(error: ConfigError) -> Status {
+    let text = error.to_string();
+    match error {
+        ConfigError::Invalid { .. } | ConfigError::Duplicate { .. } => Status::invalid_argument(text),
+        ConfigError::NoGlobal => Status::failed_precondition(text),
+        ConfigError::UnknownNeighbor { .. } => Status::not_found(text),
+        ConfigError::NeighborExists { .. } => Status::already_exists(text),
+    }
+}
+
+fn address(field: &str, text: &str) -> Result<IpAddr, Status> {
+    text.parse().map_err(|_| from_proto::invalid(field, text, "is not an IPv4 or IPv6 address"))
+}
+
+#[tonic::async_trait]
+impl BgpService for Api {
+    type WatchNeighborsStream = WatchStream<v1::NeighborEvent>;
+    type WatchBestPathsStream = WatchStream<v1::BestPathEvent>;
+    type ListPathsStream = WatchStream<v1::Path>;
+
+    async fn get_global(&self, _: Request<v1::GetGlobalRequest>) -> Result<Response<v1::Global>, Status> {
+        let global =
+            self.handle.call(|speaker, _| speaker.global().map(to_proto::global)).await.map_err(stopped)?;
+        Ok(Response::new(global.unwrap_or_default()))
+    }
+
+    async fn apply_config(
+        &self,
+        request: Request<v1::ApplyConfigRequest>,
+    ) -> Result<Response<v1::ApplyConfigResponse>, Status> {
+        let request = request.into_inner();
+        let global = request.global.ok_or_else(|| Status::invalid_argument("global: missing"))?;
+        let config = Config {
+            global: from_proto::global(&global)?,
+            neighbors: from_proto::neighbors(&request.neighbors)?,
+            paths: from_proto::paths(&request.paths)?,
+        };
+        let applied = self.handle.call(move |speaker, now| speaker.apply_config(config, now)).await;
+        let applied = applied.map_err(stopped)?.map_err(refused)?;
+        tracing::info!(?applied, "applied a configuration");
+        Ok(Response::new(v1::ApplyConfigResponse {
+            neighbors_added: applied.neighbors_added,
+            neighbors_removed: applied.neighbors_removed,
+            neighbors_reset: applied.neighbors_reset,
+            paths_changed: applied.paths_changed,
+        }))
+    }
+
+    async fn set_global(
+        &self,
+        request: Request<v1::SetGlobalRequest>,
+    ) -> Result<Response<v1::Global>, Status> {
+        let global =
+            request.into_inner().global.ok_or_else(|| Status::invalid_argument("global: missing"))?;
+        let global = from_proto::global(&global)?;
+        let call = move |speaker: &mut sart_bgp::speaker::Speaker, now| {
+            speaker.set_global(global, now).map(|()| speaker.global().map(to_proto::global))
+        };
+        let global = self.handle.call(call).await.map_err(stopped)?.map_err(refused)?;
+        Ok(Response::new(global.unwrap_or_default()))
+    }
+
+    async fn add_neighbor(
+        &self,
+        request: Request<v1::AddNeighborRequest>,
+    ) -> Result<Response<v1::Neighbor>, Status> {
+        let neighbor = request.into_inner().neighbor;
+        let neighbor = neighbor.ok_or_else(|| Status::invalid_argument("neighbor: missing"))?;
+        let config = from_proto::neighbor(&neighbor)?;
+        let peer = config.address;
+        let call = move |speaker: &mut sart_bgp::speaker::Speaker, now| {
+            speaker.add_neighbor(config, now).map(|()| speaker.neighbor(peer, now))
+        };
+        let view = self.handle.call(call).await.map_err(stopped)?.map_err(refused)?;
+        let view = view.ok_or_else(|| Status::internal("the neighbor was added but is not there"))?;
+        Ok(Response::new(to_proto::neighbor(&view)))
+    }
+
+    async fn delete_neighbor(
+        &self,
+        request: Request<v1::DeleteNeighborRequest>,
+    ) -> Result<Response<v1::DeleteNeighborResponse>, Status> {
+        let peer = address("address", &request.into_inner().address)?;
+        let deleted = self.handle.call(move |speaker, now| speaker.delete_neighbor(peer, now)).await;
+        deleted.map_err(stopped)?.map_err(refused)?;
+        Ok(Response::new(v1::DeleteNeighborResponse {}))
+    }
+
+    async fn list_neighbors(
+        &self,
+        request: Request<v1::ListNeighborsRequest>,
+    ) -> Result<Response<v1::ListNeighborsResponse>, Status> {
+        let wanted = request.into_inner().address;
+        let views = if wanted.is_empty() {
+            self.handle.call(|speaker, now| speaker.neighbors(now)).await.map_err(stopped)?
+        } else {
+            let peer = address("address", &wanted)?;
+            let view = self.handle.call(move |speaker, now| speaker.neighbor(peer, now)).await;
+            let unknown = || refused(ConfigError::UnknownNeighbor { address: peer });
+            vec![view.map_err(stopped)?.ok_or_else(unknown)?]
+        };
+        let neighbors = views.iter().map(to_proto::neighbor).collect();
+        Ok(Response::new(v1::ListNeighborsResponse { neighbors }))
+    }
+
+    async fn watch_neighbors(
+        &self,
+        _: Request<v1::WatchNeighborsRequest>,
+    ) -> Result<Response<Self::WatchNeighborsStream>, Status> {
+        let events = self.handle.watch_neighbors().await.map_err(stopped)?;
+        Ok(Response::new(Box::pin(events.map(|event| event.map(to_proto::neighbor_event)))))
+    }
+
+    async fn update_paths(
+        &self,
+        request: Request<v1::UpdatePathsRequest>,
+    ) -> Result<Response<v1::UpdatePathsResponse>, Status> {
+        let request = request.into_inner();
+        let upserts = from_proto::paths(&request.upserts)?;
+        let withdrawals = from_proto::prefixes("withdrawals", &request.withdrawals)?;
+        let call = move |speaker: &mut sart_bgp::speaker::Speaker, now| {
+            speaker.update_paths(upserts, &withdrawals, now)
+        };
+        let updated = self.handle.call(call).await.map_err(stopped)?.map_err(refused)?;
+        Ok(Response::new(v1::UpdatePathsResponse { changed: updated.changed, unknown: updated.unknown }))
+    }
+
+    async fn list_paths(
+        &self,
+        request: Request<v1::ListPathsRequest>,
+    ) -> Result<Response<Self::ListPathsStream>, Status> {
+        let request = request.into_inner();
+        let table = match request.table() {
+            v1::Table::Unspecified | v1::Table::Local => Table::LocRib,
+            v1::Table::AdjIn => Table::AdjRibIn(address("neighbor", &request.neighbor)?),
+            v1::Table::AdjOut => Table::AdjRibOut(address("neighbor", &request.neighbor)?),
+        };
+        let prefix = Some(&request.prefix).filter(|text| !text.is_empty());
+        let filter = PathFilter {
+            family: from_proto::family("family", request.family)?,
+            prefix: prefix.map(|text| from_proto::prefix("prefix", text)).transpose()?,
+        };
+        let rows = self.handle.call(move |speaker, now| speaker.paths(table, filter, now)).await;
+        let rows = rows.map_err(stopped)?.map_err(|error| Status::not_found(error.to_string()))?;
+        Ok(Response::new(Box::pin(futures::stream::iter(rows).map(|row| Ok(to_proto::path(&row))))))
+    }
+
+    async fn watch_best_paths(
+        &self,
+        request: Request<v1::WatchBestPathsRequest>,
+    ) -> Result<Response<Self::WatchBestPathsStream>, Status> {
+        let families = from_proto::families("families", &request.into_inner().families)?;
+        let families = if families.is_empty() { Family::SUPPORTED.to_vec() } else { families };
+        let events = self.handle.watch_best_paths(families).await.map_err(stopped)?;
+        Ok(Response::new(Box::pin(events.map(|event| event.map(to_proto::best_path_event)))))
+    }
+}

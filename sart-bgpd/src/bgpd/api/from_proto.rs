@@ -1,0 +1,107 @@
+//! Requests as the core understands them. Names field and value of everything it refuses; must never repair one.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use sart_bgp::config::{Global, ImportPolicy, LocalPath, NeighborConfig, TransitPolicy};
+use sart_bgp::family::Family;
+use sart_bgp::wire::attr::Origin;
+use sart_rpc::v1;
+use tonic::Status;
+
+pub(super) fn invalid(field: &str, value: impl std::fmt::Display, rule: &str) -> Status {
+    Status::invalid_argument(format!("{field}: `{value}` {rule}"))
+}
+
+pub(super) fn prefix(field: &str, text: &str) -> Result<IpNet, Status> {
+    text.parse().map_err(|_| invalid(field, text, "is not a prefix like 192.0.2.0/24 or 2001:db8::/32"))
+}
+
+pub(super) fn prefixes(field: &str, texts: &[String]) -> Result<Vec<IpNet>, Status> {
+    texts.iter().map(|text| prefix(field, text)).collect()
+}
+
+fn router_id(field: &str, text: &str) -> Result<Ipv4Addr, Status> {
+    text.parse().map_err(|_| invalid(field, text, "is not a router id like 192.0.2.1"))
+}
+
+fn short(field: &str, value: u32) -> Result<u16, Status> {
+    u16::try_from(value).map_err(|_| invalid(field, value, "is more than 65535"))
+}
+
+/// `None` for the unspecified family.
+pub(super) fn family(field: &str, value: i32) -> Result<Option<Family>, Status> {
+    match v1::AddressFamily::try_from(value) {
+        Ok(v1::AddressFamily::Unspecified) => Ok(None),
+        Ok(v1::AddressFamily::Ipv4Unicast) => Ok(Some(Family::IPV4_UNICAST)),
+        Ok(v1::AddressFamily::Ipv6Unicast) => Ok(Some(Family::IPV6_UNICAST)),
+        Err(_) => Err(invalid(field, value, "is not an address family of this speaker")),
+    }
+}
+
+pub(super) fn families(field: &str, values: &[i32]) -> Result<Vec<Family>, Status> {
+    let families: Result<Vec<_>, _> = values.iter().map(|value| family(field, *value)).collect();
+    Ok(families?.into_iter().flatten().collect())
+}
+
+pub(super) fn global(proto: &v1::Global) -> Result<Global, Status> {
+    let mut global = Global::new(proto.asn, router_id("global.router_id", &proto.router_id)?);
+    global.port = short("global.port", proto.port)?;
+    global.multipath = proto.multipath;
+    global.transit = match proto.transit() {
+        v1::TransitPolicy::Unspecified | v1::TransitPolicy::LocalOnly => TransitPolicy::LocalOnly,
+        v1::TransitPolicy::Full => TransitPolicy::Full,
+    };
+    global.import = ImportPolicy {
+        accept_all: proto.import_all,
+        ranges: prefixes("global.import_ranges", &proto.import_ranges)?,
+        protected: prefixes("global.protected_prefixes", &proto.protected_prefixes)?,
+    };
+    Ok(global)
+}
+
+pub(super) fn neighbors(protos: &[v1::NeighborConfig]) -> Result<Vec<NeighborConfig>, Status> {
+    protos.iter().map(neighbor).collect()
+}
+
+pub(super) fn neighbor(proto: &v1::NeighborConfig) -> Result<NeighborConfig, Status> {
+    let address: IpAddr = super::address("neighbors[].address", &proto.address)?;
+    let at = |field: &str| format!("neighbors[{address}].{field}");
+    // A neighbour added by hand need not have a name of its own.
+    let name = if proto.name.is_empty() { address.to_string() } else { proto.name.clone() };
+    let mut config = NeighborConfig::new(&name, address, proto.asn);
+    config.hold_time = short(&at("hold_time"), proto.hold_time)?;
+    config.keepalive_time = short(&at("keepalive_time"), proto.keepalive_time)?;
+    config.passive = proto.passive;
+    config.families = families(&at("families"), &proto.families)?;
+    config.groups.clone_from(&proto.groups);
+    config.port = short(&at("port"), proto.port)?;
+    let id = Some(&proto.router_id).filter(|id| !id.is_empty());
+    config.router_id = id.map(|id| router_id(&at("router_id"), id)).transpose()?;
+    Ok(config)
+}
+
+pub(super) fn paths(protos: &[v1::LocalPath]) -> Result<Vec<LocalPath>, Status> {
+    protos.iter().map(path).collect()
+}
+
+fn path(proto: &v1::LocalPath) -> Result<LocalPath, Status> {
+    let mut path = LocalPath::new(prefix("paths[].prefix", &proto.prefix)?);
+    path.origin = match v1::Origin::try_from(proto.origin) {
+        Ok(v1::Origin::Igp) => Origin::Igp,
+        Ok(v1::Origin::Egp) => Origin::Egp,
+        Ok(v1::Origin::Incomplete) => Origin::Incomplete,
+        Err(_) => {
+            return Err(invalid(
+                &format!("paths[{}].origin", proto.prefix),
+                proto.origin,
+                "is not an origin",
+            ));
+        }
+    };
+    path.local_pref = proto.local_pref;
+    path.med = proto.med;
+    path.communities.clone_from(&proto.communities);
+    path.groups.clone_from(&proto.groups);
+    Ok(path)
+}

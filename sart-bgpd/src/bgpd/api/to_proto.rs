@@ -1,0 +1,156 @@
+//! The core's state as the API shows it. Must never hide a field that the contract has.
+
+use std::net::Ipv4Addr;
+
+use sart_bgp::config::{Global, NeighborConfig, TransitPolicy};
+use sart_bgp::family::Family;
+use sart_bgp::session::{MessageCounters, SessionState};
+use sart_bgp::speaker::{BestPath, NeighborView, PathView};
+use sart_bgp::wire::attr::{Origin, Segment, SegmentKind};
+use sart_rpc::v1;
+
+use crate::bgpd::owner::{BestPathEvent, NeighborEvent};
+
+pub(super) fn global(global: &Global) -> v1::Global {
+    let transit = match global.transit {
+        TransitPolicy::LocalOnly => v1::TransitPolicy::LocalOnly,
+        TransitPolicy::Full => v1::TransitPolicy::Full,
+    };
+    v1::Global {
+        asn: global.asn,
+        router_id: global.router_id.to_string(),
+        port: u32::from(global.listen_port()),
+        multipath: global.multipath,
+        transit: transit.into(),
+        import_ranges: global.import.ranges.iter().map(ToString::to_string).collect(),
+        import_all: global.import.accept_all,
+        protected_prefixes: global.import.protected.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn family(family: Family) -> v1::AddressFamily {
+    match family {
+        Family::IPV4_UNICAST => v1::AddressFamily::Ipv4Unicast,
+        Family::IPV6_UNICAST => v1::AddressFamily::Ipv6Unicast,
+        _ => v1::AddressFamily::Unspecified,
+    }
+}
+
+fn state(state: SessionState) -> v1::SessionState {
+    match state {
+        SessionState::Idle => v1::SessionState::Idle,
+        SessionState::Connect => v1::SessionState::Connect,
+        SessionState::Active => v1::SessionState::Active,
+        SessionState::OpenSent => v1::SessionState::OpenSent,
+        SessionState::OpenConfirm => v1::SessionState::OpenConfirm,
+        SessionState::Established => v1::SessionState::Established,
+    }
+}
+
+fn counter(counters: &MessageCounters) -> Option<v1::MessageCounter> {
+    Some(v1::MessageCounter {
+        open: counters.open,
+        update: counters.update,
+        keepalive: counters.keepalive,
+        notification: counters.notification,
+        route_refresh: counters.route_refresh,
+    })
+}
+
+fn router_id(id: Option<Ipv4Addr>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
+}
+
+fn config(config: &NeighborConfig) -> v1::NeighborConfig {
+    v1::NeighborConfig {
+        name: config.name.clone(),
+        address: config.address.to_string(),
+        asn: config.asn,
+        hold_time: u32::from(config.proposed_hold_time()),
+        keepalive_time: u32::from(config.keepalive_time),
+        passive: config.passive,
+        families: config.offered_families().into_iter().map(|offered| family(offered).into()).collect(),
+        groups: config.groups.clone(),
+        port: u32::from(config.dial_port()),
+        router_id: router_id(config.router_id),
+    }
+}
+
+pub(super) fn neighbor(view: &NeighborView) -> v1::Neighbor {
+    v1::Neighbor {
+        config: Some(config(&view.config)),
+        state: state(view.state).into(),
+        router_id: router_id(view.router_id),
+        uptime_seconds: view.uptime.unwrap_or_default().as_secs(),
+        negotiated_hold_time: u32::try_from(view.hold_time.as_secs()).unwrap_or(u32::MAX),
+        negotiated_keepalive_time: u32::try_from(view.keepalive_time.as_secs()).unwrap_or(u32::MAX),
+        capabilities: view.capabilities.clone(),
+        sent: counter(&view.sent),
+        received: counter(&view.received),
+        prefixes_received: view.prefixes_received,
+        prefixes_accepted: view.prefixes_accepted,
+        prefixes_sent: view.prefixes_sent,
+        flaps: view.flaps,
+        last_error: view.last_error.clone().unwrap_or_default(),
+        import_refused: view.import_refused.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
+    }
+}
+
+pub(super) fn neighbor_event(event: NeighborEvent) -> v1::NeighborEvent {
+    use v1::neighbor_event::Event;
+    let event = match event {
+        NeighborEvent::Changed(view) => Event::Neighbor(neighbor(&view)),
+        NeighborEvent::Deleted(peer) => Event::DeletedAddress(peer.to_string()),
+        NeighborEvent::Synced => Event::Synced(true),
+    };
+    v1::NeighborEvent { event: Some(event) }
+}
+
+pub(super) fn path(view: &PathView) -> v1::Path {
+    let origin = match view.attributes.origin {
+        Origin::Igp => v1::Origin::Igp,
+        Origin::Egp => v1::Origin::Egp,
+        Origin::Incomplete => v1::Origin::Incomplete,
+    };
+    v1::Path {
+        prefix: view.prefix.to_string(),
+        family: family(view.family()).into(),
+        origin: origin.into(),
+        next_hops: view.next_hop.iter().map(ToString::to_string).collect(),
+        segments: view.attributes.as_path.segments.iter().map(segment).collect(),
+        local_pref: view.attributes.local_pref,
+        med: view.attributes.med,
+        communities: view.attributes.communities.clone(),
+        peer_asn: view.peer_asn,
+        peer_address: view.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+        best: view.best,
+        multipath: view.multipath,
+        age_seconds: view.age.as_secs(),
+    }
+}
+
+fn segment(segment: &Segment) -> v1::AsSegment {
+    let kind = match segment.kind {
+        SegmentKind::Set => v1::as_segment::Kind::Set,
+        SegmentKind::Sequence => v1::as_segment::Kind::Sequence,
+    };
+    v1::AsSegment { kind: kind.into(), asns: segment.asns.clone() }
+}
+
+pub(super) fn best_path_event(event: BestPathEvent) -> v1::BestPathEvent {
+    use v1::best_path_event::Event;
+    let event = match event {
+        BestPathEvent::Path(path) => Event::Path(best_path(&path)),
+        BestPathEvent::Settled => Event::EndOfRib(true),
+    };
+    v1::BestPathEvent { event: Some(event) }
+}
+
+fn best_path(path: &BestPath) -> v1::BestPath {
+    let hop = |address: &std::net::IpAddr| v1::BestNextHop { address: address.to_string(), weight: 1 };
+    v1::BestPath {
+        prefix: path.prefix.to_string(),
+        next_hops: path.next_hops.iter().map(hop).collect(),
+        internal: path.internal,
+    }
+}

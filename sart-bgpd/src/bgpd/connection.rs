@@ -1,0 +1,154 @@
+//! One TCP connection: a task that reads and a task that writes. They move bytes and must never look into them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sart_bgp::session::{ConnId, ConnectionEnd};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::metrics::Metrics;
+use super::owner::{Event, EventSender};
+
+/// The owner wants at most this much at a time, so that timers are served in between.
+const READ_SIZE: usize = 64 * 1024;
+/// Batches that may wait for a neighbour to read.
+const SEND_QUEUE: usize = 4096;
+/// Bytes that may wait for a neighbour to read before it counts as stuck: three tables of a million routes.
+const SEND_LIMIT: usize = 16 * 1024 * 1024;
+/// How long a closing connection may take to deliver what is queued, its NOTIFICATION above all.
+const FLUSH_TIME: Duration = Duration::from_secs(2);
+
+/// The owner's end of a connection. Dropping it delivers what is queued, then closes.
+#[derive(Debug)]
+pub struct Connection {
+    queue: mpsc::Sender<Vec<u8>>,
+    queued: Arc<AtomicUsize>,
+    /// Dropped with the connection, which tells both tasks.
+    _closing: (oneshot::Sender<()>, oneshot::Sender<()>),
+}
+
+/// Why bytes could not be queued; the connection is of no use any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The neighbour does not read.
+    #[error("the neighbor does not read: too much waits to be sent")]
+    Full,
+    /// The socket failed.
+    #[error("the connection is broken")]
+    Broken,
+}
+
+impl Connection {
+    /// Starts both tasks on `stream`.
+    pub fn start(
+        conn: ConnId,
+        stream: TcpStream,
+        events: EventSender,
+        metrics: &Metrics,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
+        let (queue, pending) = mpsc::channel(SEND_QUEUE);
+        let (closing, closed) = oneshot::channel();
+        let queued = Arc::new(AtomicUsize::new(0));
+        let (read, write) = stream.into_split();
+        tasks.spawn(read_all(conn, read, events, closed, metrics.clone()));
+        let (writer_closing, writer_closed) = oneshot::channel::<()>();
+        let writing = write_all(write, pending, Arc::clone(&queued));
+        tasks.spawn(async move {
+            tokio::select! {
+                () = writing => {}
+                () = after(writer_closed, FLUSH_TIME) => tracing::debug!("the neighbor did not read before closing"),
+            }
+        });
+        Self { queue, queued, _closing: (closing, writer_closing) }
+    }
+
+    /// Queues `bytes`, at once or not at all.
+    ///
+    /// # Errors
+    /// If too much waits already or the socket has failed.
+    pub fn send(&self, bytes: Vec<u8>) -> Result<(), SendError> {
+        let size = bytes.len();
+        if self.queued.fetch_add(size, Ordering::Relaxed) + size > SEND_LIMIT {
+            return Err(SendError::Full);
+        }
+        self.queue.try_send(bytes).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SendError::Full,
+            mpsc::error::TrySendError::Closed(_) => SendError::Broken,
+        })
+    }
+}
+
+/// Ends `time` after the connection was closed.
+async fn after(closed: oneshot::Receiver<()>, time: Duration) {
+    // The sender never sends: the result is always "dropped".
+    let _dropped = closed.await;
+    tokio::time::sleep(time).await;
+}
+
+async fn write_all(
+    mut socket: OwnedWriteHalf,
+    mut pending: mpsc::Receiver<Vec<u8>>,
+    queued: Arc<AtomicUsize>,
+) {
+    while let Some(bytes) = pending.recv().await {
+        if let Err(error) = socket.write_all(&bytes).await {
+            tracing::debug!(%error, "sending failed");
+            return;
+        }
+        queued.fetch_sub(bytes.len(), Ordering::Relaxed);
+    }
+    // Dropping the half sends FIN.
+}
+
+async fn read_all(
+    conn: ConnId,
+    mut socket: OwnedReadHalf,
+    events: EventSender,
+    mut closed: oneshot::Receiver<()>,
+    metrics: Metrics,
+) {
+    loop {
+        let mut bytes = Vec::with_capacity(READ_SIZE);
+        let read = tokio::select! {
+            read = socket.read_buf(&mut bytes) => read,
+            _ = &mut closed => return drain(socket).await,
+        };
+        let (event, last) = match read {
+            Ok(0) => (Event::Closed { conn, end: ConnectionEnd::Finished }, true),
+            Ok(_) => (Event::Received { conn, bytes }, false),
+            Err(_) => (Event::Closed { conn, end: ConnectionEnd::Broken }, true),
+        };
+        // Waiting here closes the TCP window: a neighbour can fill the queue, not the memory.
+        if !deliver(&events, event, &metrics).await || last {
+            return;
+        }
+    }
+}
+
+async fn deliver(events: &EventSender, event: Event, metrics: &Metrics) -> bool {
+    match events.try_send(event) {
+        Ok(()) => true,
+        Err(mpsc::error::TrySendError::Full(event)) => {
+            metrics.queue_full("events");
+            events.send(event).await.is_ok()
+        }
+        Err(mpsc::error::TrySendError::Closed(_)) => false,
+    }
+}
+
+/// Reads on without looking until the far end closes too: closing a socket with unread bytes sends RST, which would make
+/// the far end lose our NOTIFICATION (tcp(7); RFC 1122 section 4.2.2.13).
+async fn drain(mut socket: OwnedReadHalf) {
+    let mut scrap = vec![0; READ_SIZE];
+    let reading = async { while matches!(socket.read(&mut scrap).await, Ok(read) if read > 0) {} };
+    if timeout(FLUSH_TIME, reading).await.is_err() {
+        tracing::debug!("the far end kept a closed connection open");
+    }
+}

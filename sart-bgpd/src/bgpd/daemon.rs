@@ -1,0 +1,228 @@
+//! Puts the daemon together and reacts to signals. Must never run on a configuration that was refused.
+
+use std::future::Future;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sart_bgp::config::{Config, ConfigError, Global, ImportPolicy, TransitPolicy};
+use sart_bgp::speaker::Speaker;
+use sart_rpc::v1::bgp_service_server::BgpServiceServer;
+use sart_rpc::{Listener, socket_path};
+use sart_telemetry::logs::LogError;
+use sart_telemetry::{Health, LogOptions, Readiness, TelemetryServer};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::api::Api;
+use super::args::Args;
+use super::dial::SocketOptions;
+use super::file::{self, FileError, Overrides};
+use super::listen::Listeners;
+use super::metrics::Metrics;
+use super::owner::{Handle, Owner, Stopped};
+
+/// How long API calls under way may take when the daemon stops.
+const API_STOP_TIME: Duration = Duration::from_secs(1);
+
+/// Why the daemon could not start.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Flags(#[from] ConfigError),
+    #[error("--as and --router-id: give both, or a file with the other one")]
+    HalfIdentity,
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("--api: {0}")]
+    Endpoint(#[from] sart_rpc::EndpointError),
+    #[error(transparent)]
+    Bind(#[from] sart_rpc::BindError),
+    #[error("cannot serve HTTP on {address}: {source}")]
+    Http { address: SocketAddr, source: std::io::Error },
+    #[error("cannot watch signals: {0}")]
+    Signals(std::io::Error),
+    #[error("the speaker stopped while starting")]
+    Stopped(#[from] Stopped),
+}
+
+impl StartError {
+    /// 2 is the user's mistake, 1 the machine's state.
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::File(_) | Self::Flags(_) | Self::HalfIdentity | Self::Log(_) | Self::Endpoint(_) => {
+                ExitCode::from(2)
+            }
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+pub async fn run(args: Args) -> ExitCode {
+    match try_run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&error);
+            error.exit_code()
+        }
+    }
+}
+
+/// One sentence on standard error, whatever the log's format and place.
+#[expect(clippy::print_stderr, reason = "the daemon did not start: standard error is all there is")]
+fn say(error: &StartError) {
+    eprintln!("sart-bgpd: {error}");
+}
+
+async fn try_run(args: Args) -> Result<(), StartError> {
+    // Everything that can be wrong with the command line and the file is found before anything is touched.
+    let (first, warnings) = first_config(&args)?;
+    let api_path = socket_path(&args.api)?;
+    let log = LogOptions { level: args.level.clone(), format: args.format, file: args.log_file.clone() };
+    sart_telemetry::logs::init(&log)?;
+    for warning in args.ignored().iter().chain(&warnings) {
+        tracing::warn!("{warning}");
+    }
+    let metrics = Metrics::default();
+    let health = Health::new();
+    let api_ready = health.require("api");
+    let http = http(&args, &health, &metrics).await?;
+    let (owner, handle, inbox) = owner(&args, &metrics, health.require("listener"));
+    let (stop, stopping) = oneshot::channel::<()>();
+    let owning = tokio::spawn(owner.run(inbox, async move {
+        // The sender going away means stop as well.
+        let _asked = stopping.await;
+    }));
+    if let Some(config) = first {
+        handle.call(move |speaker, now| speaker.apply_config(config, now)).await??;
+    }
+    let listener = Listener::bind(&api_path)?;
+    api_ready.ready();
+    tracing::info!(socket = %api_path.display(), "serving the API");
+    let (api_stop, api_stopping) = oneshot::channel::<()>();
+    let serving = serve_api(listener, handle.clone(), async move {
+        let _asked = api_stopping.await;
+    });
+    wait_for_end(&args, &handle, &metrics).await?;
+    let _running = stop.send(());
+    if let Err(error) = owning.await {
+        tracing::error!(%error, "the speaker's task failed");
+    }
+    let _serving = api_stop.send(());
+    if tokio::time::timeout(API_STOP_TIME, serving).await.is_err() {
+        tracing::debug!("an API client kept its connection open");
+    }
+    if let Some(http) = http {
+        http.abort();
+    }
+    Ok(())
+}
+
+fn owner(args: &Args, metrics: &Metrics, ready: Readiness) -> (Owner, Handle, super::owner::Inbox) {
+    // RandomState is seeded from the system's entropy; that is enough to spread timers.
+    let seed = std::hash::RandomState::new().build_hasher().finish();
+    let options = SocketOptions { sources: args.source.clone(), ttl: args.ttl };
+    let (mut owner, handle, inbox) = Owner::new(Speaker::new(seed), options.clone(), metrics.clone());
+    let listeners = Listeners::new(args.listen.clone(), options, owner.events(), ready);
+    owner.listen_by(listeners);
+    (owner, handle, inbox)
+}
+
+fn overrides(args: &Args) -> Overrides {
+    Overrides { asn: args.asn, router_id: args.router_id }
+}
+
+/// The configuration to start with: the file's, the flags', or none.
+fn first_config(args: &Args) -> Result<(Option<Config>, Vec<String>), StartError> {
+    if let Some(path) = &args.file {
+        let loaded = file::load(path, overrides(args))?;
+        return Ok((Some(loaded.config), loaded.warnings));
+    }
+    let global = match (args.asn, args.router_id) {
+        (None, None) => return Ok((None, Vec::new())),
+        (Some(asn), Some(router_id)) => Global::new(asn, router_id),
+        _ => return Err(StartError::HalfIdentity),
+    };
+    // Standalone use keeps the RFC's behaviour.
+    let import = ImportPolicy { accept_all: true, ..ImportPolicy::default() };
+    let global = Global { transit: TransitPolicy::Full, import, ..global };
+    global.check()?;
+    Ok((Some(Config { global, neighbors: Vec::new(), paths: Vec::new() }), Vec::new()))
+}
+
+async fn http(args: &Args, health: &Health, metrics: &Metrics) -> Result<Option<JoinHandle<()>>, StartError> {
+    let Some(port) = args.http_port else { return Ok(None) };
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut registry = sart_telemetry::metrics::registry("sart_bgpd");
+    metrics.register(&mut registry);
+    let server = TelemetryServer::bind(address, health.clone(), Arc::new(registry))
+        .await
+        .map_err(|source| StartError::Http { address, source })?;
+    Ok(Some(tokio::spawn(server.serve())))
+}
+
+fn serve_api(
+    listener: Listener,
+    handle: Handle,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let service = BgpServiceServer::new(Api::new(handle));
+        let server = tonic::transport::Server::builder().add_service(service);
+        if let Err(error) = server.serve_with_incoming_shutdown(listener, stop).await {
+            tracing::error!(%error, "the API stopped");
+        }
+    })
+}
+
+/// Reloads on SIGHUP; returns on SIGTERM and SIGINT.
+async fn wait_for_end(args: &Args, handle: &Handle, metrics: &Metrics) -> Result<(), StartError> {
+    let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => reload(args, handle, metrics).await,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    tracing::info!("stopping");
+    Ok(())
+}
+
+/// Applies the file again. A refused file changes nothing.
+async fn reload(args: &Args, handle: &Handle, metrics: &Metrics) {
+    let Some(path) = &args.file else {
+        tracing::warn!("SIGHUP ignored: there is no --file to read again");
+        return;
+    };
+    let loaded = match file::load(path, overrides(args)) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            metrics.reload(error.reason());
+            tracing::error!(%error, "the file was refused; the last good configuration stays in force");
+            return;
+        }
+    };
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    match handle.call(move |speaker, now| speaker.apply_config(loaded.config, now)).await {
+        Ok(Ok(applied)) => {
+            metrics.reload("Applied");
+            tracing::info!(?applied, "applied the file again");
+        }
+        Ok(Err(error)) => {
+            metrics.reload(error.reason());
+            tracing::error!(%error, "the file was refused; the last good configuration stays in force");
+        }
+        Err(stopped) => tracing::warn!(%stopped, "the file was not applied"),
+    }
+}

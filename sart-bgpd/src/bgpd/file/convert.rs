@@ -1,0 +1,168 @@
+//! Gives the file's values their meaning. Names line and field of each value it refuses; must never repair one.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use sart_bgp::config::{Config, Global, ImportPolicy, LocalPath, NeighborConfig, TransitPolicy};
+use sart_bgp::wire::attr::Origin;
+use serde_saphyr::Spanned;
+
+use super::raw::{RawAttribute, RawConfig, RawNeighbor, RawPaths};
+use super::{Fault, Loaded, Marks, Overrides};
+use crate::bgpd::args::{EXPORTER_REPLACED, FIB_REPLACED};
+
+pub(super) fn convert(raw: RawConfig, overrides: Overrides) -> Result<(Loaded, Marks), Fault> {
+    let mut marks = Marks::default();
+    let warnings = warnings(&raw);
+    let global = global(&raw, overrides, &mut marks)?;
+    let neighbors =
+        raw.neighbors.into_iter().map(|raw| neighbor(raw, &mut marks)).collect::<Result<_, _>>()?;
+    let mut paths = Vec::new();
+    for raw in raw.paths {
+        local_paths(raw, &mut paths, &mut marks)?;
+    }
+    Ok((Loaded { config: Config { global, neighbors, paths }, warnings }, marks))
+}
+
+fn warnings(raw: &RawConfig) -> Vec<String> {
+    let fib_endpoint = raw.fib_endpoint.as_ref().map(|key| ("fib_endpoint", line(key), FIB_REPLACED));
+    let fib_table = raw.fib_table.as_ref().map(|key| ("fib_table", line(key), FIB_REPLACED));
+    let exporter = raw.exporter.as_ref().map(|key| ("exporter", line(key), EXPORTER_REPLACED));
+    [fib_endpoint, fib_table, exporter]
+        .into_iter()
+        .flatten()
+        .map(|(key, line, instead)| format!("line {line}: {key} is ignored: {instead}"))
+        .collect()
+}
+
+fn global(raw: &RawConfig, overrides: Overrides, marks: &mut Marks) -> Result<Global, Fault> {
+    if let Some(asn) = &raw.asn {
+        marks.add("global.asn", asn.value, line(asn));
+    }
+    let asn = overrides.asn.or(raw.asn.as_ref().map(|asn| asn.value));
+    let asn = asn.ok_or_else(|| missing("asn", "set the own AS number here or with --as"))?;
+    let id = raw.router_id.as_ref().map(|id| value::<Ipv4Addr>("router_id", id, A_ROUTER_ID)).transpose()?;
+    if let (Some(at), Some(id)) = (&raw.router_id, id) {
+        marks.add("global.router_id", id, line(at));
+    }
+    let id = overrides.router_id.or(id);
+    let id = id.ok_or_else(|| missing("router_id", "set the own router id here or with --router-id"))?;
+    let mut global = Global::new(asn, id);
+    global.port = raw.port.unwrap_or_default();
+    global.multipath = raw.multi_path;
+    global.transit = transit(raw.transit.as_ref())?;
+    global.import = import(raw, marks)?;
+    Ok(global)
+}
+
+/// Without the key a standalone speaker does what the RFC says.
+fn transit(raw: Option<&Spanned<String>>) -> Result<TransitPolicy, Fault> {
+    match raw.map(|raw| raw.value.as_str()) {
+        None | Some("full") => Ok(TransitPolicy::Full),
+        Some("local_only") => Ok(TransitPolicy::LocalOnly),
+        Some(other) => Err(Fault {
+            line: raw.map_or(1, line),
+            field: "transit".to_owned(),
+            problem: format!("`{other}` is not one of full, local_only"),
+        }),
+    }
+}
+
+/// Without `import_ranges` a standalone speaker accepts everything.
+fn import(raw: &RawConfig, marks: &mut Marks) -> Result<ImportPolicy, Fault> {
+    let mut list = |field: &str, raw: &[Spanned<String>]| -> Result<Vec<IpNet>, Fault> {
+        raw.iter()
+            .map(|prefix| {
+                let net = value::<IpNet>(field, prefix, A_PREFIX)?;
+                marks.add(format!("global.{field}"), net, line(prefix));
+                Ok(net)
+            })
+            .collect()
+    };
+    Ok(ImportPolicy {
+        accept_all: raw.import_ranges.is_none(),
+        ranges: list("import_ranges", raw.import_ranges.as_deref().unwrap_or_default())?,
+        protected: list("protected_prefixes", &raw.protected_prefixes)?,
+    })
+}
+
+fn neighbor(raw: RawNeighbor, marks: &mut Marks) -> Result<NeighborConfig, Fault> {
+    let address: IpAddr = value("neighbors[].address", &raw.address, "an IPv4 or IPv6 address")?;
+    let at = |field: &str| format!("neighbors[{address}].{field}");
+    marks.add("neighbors[].address", address, line(&raw.address));
+    marks.add(at("address"), address, line(&raw.address));
+    marks.add(at("asn"), raw.asn.value, line(&raw.asn));
+    let named = raw.name.as_ref();
+    let name = named.map_or_else(|| address.to_string(), |name| name.value.clone());
+    let name_line = named.map_or_else(|| line(&raw.address), line);
+    marks.add("neighbors[].name", &name, name_line);
+    marks.add(at("name"), &name, name_line);
+    let mut config = NeighborConfig::new(&name, address, raw.asn.value);
+    config.router_id =
+        raw.router_id.as_ref().map(|id| value(&at("router_id"), id, A_ROUTER_ID)).transpose()?;
+    if let (Some(id), Some(parsed)) = (&raw.router_id, config.router_id) {
+        marks.add(at("router_id"), parsed, line(id));
+    }
+    for (field, time, into) in [
+        ("hold_time", &raw.hold_time, &mut config.hold_time),
+        ("keepalive_time", &raw.keepalive_time, &mut config.keepalive_time),
+    ] {
+        if let Some(time) = time {
+            marks.add(at(field), time.value, line(time));
+            *into = time.value;
+        }
+    }
+    config.passive = raw.passive;
+    config.groups = raw.groups;
+    config.port = raw.port.unwrap_or_default();
+    Ok(config)
+}
+
+fn local_paths(raw: RawPaths, paths: &mut Vec<LocalPath>, marks: &mut Marks) -> Result<(), Fault> {
+    for prefix in &raw.prefixes {
+        let net: IpNet = value("paths[].prefixes", prefix, A_PREFIX)?;
+        marks.add("paths[].prefix", net, line(prefix));
+        let mut path = LocalPath::new(net);
+        path.groups.clone_from(&raw.groups);
+        for attribute in &raw.attributes {
+            set(&mut path, attribute)?;
+        }
+        paths.push(path);
+    }
+    Ok(())
+}
+
+fn set(path: &mut LocalPath, attribute: &RawAttribute) -> Result<(), Fault> {
+    if let Some(origin) = &attribute.origin {
+        path.origin = match origin.value.to_ascii_lowercase().as_str() {
+            "igp" => Origin::Igp,
+            "egp" => Origin::Egp,
+            "incomplete" => Origin::Incomplete,
+            _ => return Err(refused("paths[].attributes[].origin", origin, "one of igp, egp, incomplete")),
+        };
+    }
+    path.local_pref = attribute.local_pref.or(path.local_pref);
+    path.med = attribute.med.or(path.med);
+    Ok(())
+}
+
+const A_ROUTER_ID: &str = "a router id like 192.0.2.1";
+const A_PREFIX: &str = "a prefix like 192.0.2.0/24";
+
+fn value<T: FromStr>(field: &str, raw: &Spanned<String>, expected: &str) -> Result<T, Fault> {
+    raw.value.parse().map_err(|_| refused(field, raw, expected))
+}
+
+fn refused(field: &str, raw: &Spanned<String>, expected: &str) -> Fault {
+    let problem = format!("`{}` is not {expected}", raw.value);
+    Fault { line: line(raw), field: field.to_owned(), problem }
+}
+
+fn missing(field: &str, hint: &str) -> Fault {
+    Fault { line: 1, field: field.to_owned(), problem: format!("missing; {hint}") }
+}
+
+fn line<T>(raw: &Spanned<T>) -> u64 {
+    raw.referenced.line()
+}

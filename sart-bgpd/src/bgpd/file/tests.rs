@@ -1,0 +1,131 @@
+use super::*;
+use sart_bgp::config::TransitPolicy;
+use sart_bgp::wire::attr::Origin;
+
+const SAMPLE: &str = "\
+asn: 65000
+router_id: 10.0.0.1
+fib_endpoint: 127.0.0.1:5010
+multi_path: true
+neighbors:
+  - name: spine0
+    asn: 65001
+    address: 10.0.0.2
+    router_id: 10.0.0.2
+    hold_time: 9
+    groups: [to-spine0]
+  - asn: 65002
+    address: fd00::2
+    passive: true
+paths:
+  - prefixes:
+      - 10.69.0.0/24
+      - 10.70.0.0/24
+    attributes:
+      - origin: igp
+      - local_pref: 300
+  - prefixes: [10.71.0.0/24]
+";
+
+fn refuse(text: &str) -> String {
+    let fault = parse(text, Overrides::default()).unwrap_err();
+    format!("{}: {}: {}", fault.line, fault.field, fault.problem)
+}
+
+#[test]
+fn upstreams_keys_are_understood_and_the_default_is_the_rfcs() {
+    let loaded = parse(SAMPLE, Overrides::default()).unwrap();
+    let config = loaded.config;
+    assert_eq!((config.global.asn, config.global.multipath), (65000, true));
+    assert_eq!(config.global.transit, TransitPolicy::Full);
+    assert!(config.global.import.accept_all);
+    assert_eq!(config.neighbors[0].name, "spine0");
+    assert_eq!(config.neighbors[0].hold_time, 9);
+    assert_eq!(config.neighbors[1].name, "fd00::2");
+    assert!(config.neighbors[1].passive);
+    assert_eq!(config.paths.len(), 3);
+    assert_eq!(config.paths[0].origin, Origin::Igp);
+    assert_eq!(config.paths[1].local_pref, Some(300));
+    assert_eq!(config.paths[2].local_pref, None);
+    assert_eq!(loaded.warnings.len(), 1);
+    assert!(loaded.warnings[0].starts_with("line 3: fib_endpoint is ignored"), "{:?}", loaded.warnings);
+}
+
+#[test]
+fn flags_replace_the_files_identity() {
+    let overrides = Overrides { asn: Some(65010), router_id: Some(Ipv4Addr::new(10, 9, 9, 9)) };
+    let config = parse("neighbors: []\n", overrides).unwrap().config;
+    assert_eq!((config.global.asn, config.global.router_id), (65010, Ipv4Addr::new(10, 9, 9, 9)));
+}
+
+#[test]
+fn import_ranges_and_transit_narrow_the_default() {
+    let text = "asn: 1\nrouter_id: 1.1.1.1\nimport_ranges: [10.0.0.0/8]\ntransit: local_only\n";
+    let global = parse(text, Overrides::default()).unwrap().config.global;
+    assert!(!global.import.accept_all);
+    assert_eq!(global.import.ranges, ["10.0.0.0/8".parse().unwrap()]);
+    assert_eq!(global.transit, TransitPolicy::LocalOnly);
+}
+
+#[test]
+fn every_fault_names_line_and_field() {
+    let head = "asn: 65000\nrouter_id: 10.0.0.1\n";
+    let peer = "neighbors:\n  - asn: 65001\n    address: 10.0.0.2\n";
+    for (text, wanted) in [
+        ("router_id: 10.0.0.1\n".to_owned(), "1: asn: missing"),
+        ("asn: 65000\n".to_owned(), "1: router_id: missing"),
+        ("asn: 0\nrouter_id: 10.0.0.1\n".to_owned(), "1: asn: `0` must be"),
+        ("asn: 65000\nrouter_id: x\n".to_owned(), "2: router_id: `x` is not a router id"),
+        ("router_id: 10.0.0.1\nasn: many\n".to_owned(), "2: asn: "),
+        (format!("{head}colour: red\n"), "3: colour: "),
+        (format!("{head}asn: 2\n"), "3: asn: "),
+        (format!("{head}transit: half\n"), "3: transit: `half` is not one of full, local_only"),
+        (
+            format!("{head}import_ranges:\n  - 10.0.0.0/33\n"),
+            "4: import_ranges: `10.0.0.0/33` is not a prefix",
+        ),
+        (
+            format!("{head}import_ranges:\n  - 10.0.0.1/8\n"),
+            "4: import_ranges: `10.0.0.1/8` must have no bits",
+        ),
+        (format!("{head}{peer}    hold_time: 2\n"), "6: neighbors[10.0.0.2].hold_time: `2` must be 0"),
+        (format!("{head}{peer}    holdtime: 2\n"), "6: holdtime: "),
+        (
+            format!("{head}{peer}  - asn: 1\n    address: 10.0.0.2\n"),
+            "7: neighbors[].address: `10.0.0.2` is given twice",
+        ),
+        (format!("{head}neighbors:\n  - asn: 1\n    address: ten\n"), "5: neighbors[].address: `ten` is not"),
+        (format!("{head}neighbors:\n  - address: 10.0.0.2\n"), "4: "),
+        (
+            format!("{head}paths:\n  - prefixes: [10.0.0.1/24]\n"),
+            "4: paths[].prefix: `10.0.0.1/24` must have no",
+        ),
+        (
+            format!("{head}paths:\n  - prefixes:\n      - 1.0.0.0/8\n      - 1.0.0.0/8\n"),
+            "6: paths[].prefix: `1.0.0.0/8` is given twice",
+        ),
+        (
+            format!("{head}paths:\n  - prefixes: [1.0.0.0/8]\n    attributes:\n      - origin: heaven\n"),
+            "6: paths[].attributes[].origin: `heaven` is not one of igp, egp, incomplete",
+        ),
+        (format!("{head}neighbors: {{\n"), "3: "),
+        (format!("{head}\tneighbors: []\n"), "2: router_id: "),
+    ] {
+        let refusal = refuse(&text);
+        assert!(refusal.starts_with(wanted), "{text}\nwanted {wanted}\ngot    {refusal}");
+        assert!(!refusal.contains('\n'), "one line: {refusal}");
+        assert!(refusal.rsplit(": ").next().is_some_and(|problem| problem.len() > 5), "{refusal}");
+    }
+}
+
+#[test]
+fn the_file_is_named() {
+    let error = load(Path::new("/nonexistent/bgp.yaml"), Overrides::default()).unwrap_err();
+    assert!(error.to_string().starts_with("cannot read /nonexistent/bgp.yaml: "));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bgp.yaml");
+    std::fs::write(&path, "asn: 0\nrouter_id: 1.1.1.1\n").unwrap();
+    let error = load(&path, Overrides::default()).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("{}:1: asn: `0` must be", path.display())));
+    assert_eq!(error.reason(), "InvalidField");
+}

@@ -1,0 +1,72 @@
+//! The figures of the speaker daemon. Counts; must never influence it.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+type Labels = [(&'static str, &'static str); 1];
+
+/// All figures; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    queue_full: Family<Labels, Counter>,
+    session_events: Family<Labels, Counter>,
+    watchers_dropped: Family<Labels, Counter>,
+    reloads: Family<Labels, Counter>,
+    established: Gauge,
+}
+
+impl Metrics {
+    /// Registers every figure.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "queue_full",
+            "Times a bounded queue had no room, by queue",
+            self.queue_full.clone(),
+        );
+        registry.register(
+            "session_events",
+            "What happened on sessions, by reason",
+            self.session_events.clone(),
+        );
+        registry.register(
+            "watchers_dropped",
+            "API watchers ended because they read too slowly, by stream",
+            self.watchers_dropped.clone(),
+        );
+        registry.register("reloads", "Readings of the configuration file, by result", self.reloads.clone());
+        registry.register("established", "Sessions in Established", self.established.clone());
+    }
+
+    /// A bounded queue had no room.
+    pub fn queue_full(&self, queue: &'static str) {
+        self.queue_full.get_or_create(&[("queue", queue)]).inc();
+    }
+
+    /// How often `queue` had no room.
+    #[must_use]
+    pub fn queue_full_count(&self, queue: &'static str) -> u64 {
+        self.queue_full.get_or_create(&[("queue", queue)]).get()
+    }
+
+    /// Something happened on a session.
+    pub fn session_event(&self, reason: &'static str) {
+        self.session_events.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// A session entered (+1) or left (-1) Established.
+    pub fn established(&self, change: i64) {
+        self.established.inc_by(change);
+    }
+
+    /// A watcher was too slow.
+    pub fn watcher_dropped(&self, stream: &'static str) {
+        self.watchers_dropped.get_or_create(&[("stream", stream)]).inc();
+    }
+
+    /// The configuration file was read.
+    pub fn reload(&self, result: &'static str) {
+        self.reloads.get_or_create(&[("result", result)]).inc();
+    }
+}

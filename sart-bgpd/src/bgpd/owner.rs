@@ -1,0 +1,430 @@
+//! The task that owns the speaker: feeds it events and carries out what it answers. Must never wait for a socket, a watcher
+//! or a file.
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use sart_bgp::family::Family;
+use sart_bgp::session::{ConnId, ConnectionEnd, SessionEvent, SessionState};
+use sart_bgp::speaker::{BestPath, LocalAddresses, NeighborView, Speaker, SpeakerInput, SpeakerOutput};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::dial::{self, SocketOptions};
+use super::listen::Listeners;
+use super::metrics::Metrics;
+use super::watch::{WatchStream, Watchers};
+
+/// Events that may wait for the owner; with 64 KiB reads at most 16 MiB.
+const EVENT_QUEUE: usize = 256;
+/// API calls that may wait for the owner.
+const CALL_QUEUE: usize = 64;
+/// How long closing connections may flush when the daemon stops.
+const STOP_TIME: Duration = Duration::from_secs(3);
+
+/// What sockets report.
+#[derive(Debug)]
+pub enum Event {
+    /// A listener accepted a connection.
+    Accepted {
+        /// The connection.
+        stream: TcpStream,
+        /// Its far end.
+        peer: SocketAddr,
+        /// Our addresses on its link.
+        local: LocalAddresses,
+    },
+    /// A dial ended.
+    Dialled {
+        /// The neighbour.
+        peer: IpAddr,
+        /// Which dial, so that one that was replaced is told from the current one.
+        number: u64,
+        /// The connection, or why there is none.
+        result: std::io::Result<(TcpStream, LocalAddresses)>,
+    },
+    /// Bytes came in.
+    Received {
+        /// The connection.
+        conn: ConnId,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// The far end closed, or the socket failed.
+    Closed {
+        /// The connection.
+        conn: ConnId,
+        /// How.
+        end: ConnectionEnd,
+    },
+}
+
+/// The way of sockets to the owner.
+pub type EventSender = mpsc::Sender<Event>;
+type Call = Box<dyn FnOnce(&mut Owner) + Send>;
+
+/// The way of the API to the owner; clones lead to the same one.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    calls: mpsc::Sender<Call>,
+    metrics: Metrics,
+}
+
+/// The owner has stopped.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the speaker is shutting down")]
+pub struct Stopped;
+
+/// What a watcher of best paths reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BestPathEvent {
+    /// The multipath set of a prefix.
+    Path(BestPath),
+    /// The initial set is complete.
+    Settled,
+}
+
+/// What a watcher of neighbours reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NeighborEvent {
+    /// A neighbour as it is now.
+    Changed(Box<NeighborView>),
+    /// A neighbour is configured no more.
+    Deleted(IpAddr),
+    /// Every known neighbour has been sent.
+    Synced,
+}
+
+/// Speaker, sockets and watchers.
+pub struct Owner {
+    speaker: Speaker,
+    started: Instant,
+    connections: HashMap<ConnId, Connection>,
+    dials: HashMap<IpAddr, (u64, AbortHandle)>,
+    next_number: u64,
+    listeners: Option<Listeners>,
+    events: EventSender,
+    tasks: JoinSet<()>,
+    options: SocketOptions,
+    best_paths: Watchers<BestPathEvent, Vec<Family>>,
+    neighbors: Watchers<NeighborEvent, ()>,
+    metrics: Metrics,
+}
+
+/// The queues an owner reads; [`Owner::run`] takes them.
+pub struct Inbox {
+    events: mpsc::Receiver<Event>,
+    calls: mpsc::Receiver<Call>,
+}
+
+impl Handle {
+    /// Runs `call` on the speaker and carries out what follows from it before it returns.
+    ///
+    /// # Errors
+    /// If the owner has stopped.
+    pub async fn call<T, F>(&self, call: F) -> Result<T, Stopped>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Speaker, Duration) -> T + Send + 'static,
+    {
+        self.with_owner(move |owner| {
+            let now = owner.now();
+            let answer = call(&mut owner.speaker, now);
+            owner.carry_out();
+            answer
+        })
+        .await
+    }
+
+    /// A stream of all neighbours, then of every change.
+    ///
+    /// # Errors
+    /// If the owner has stopped.
+    pub async fn watch_neighbors(&self) -> Result<WatchStream<NeighborEvent>, Stopped> {
+        self.with_owner(|owner| {
+            let views = owner.speaker.neighbors(owner.now());
+            let mut initial: Vec<_> =
+                views.into_iter().map(|view| NeighborEvent::Changed(Box::new(view))).collect();
+            initial.push(NeighborEvent::Synced);
+            owner.neighbors.subscribe((), initial)
+        })
+        .await
+    }
+
+    /// A stream of the multipath sets of `families`, then of every change.
+    ///
+    /// # Errors
+    /// If the owner has stopped.
+    pub async fn watch_best_paths(
+        &self,
+        families: Vec<Family>,
+    ) -> Result<WatchStream<BestPathEvent>, Stopped> {
+        self.with_owner(move |owner| {
+            let paths = owner.speaker.best_paths(&families);
+            let mut initial: Vec<_> = paths.into_iter().map(BestPathEvent::Path).collect();
+            if owner.speaker.is_settled() {
+                initial.push(BestPathEvent::Settled);
+            }
+            owner.best_paths.subscribe(families, initial)
+        })
+        .await
+    }
+
+    async fn with_owner<T, F>(&self, call: F) -> Result<T, Stopped>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Owner) -> T + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let call: Call = Box::new(move |owner| {
+            // The caller may have gone away; what it asked for has been done all the same.
+            let _unheard = answer.send(call(owner));
+        });
+        match self.calls.try_send(call) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(call)) => {
+                self.metrics.queue_full("calls");
+                self.calls.send(call).await.map_err(|_| Stopped)?;
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Stopped),
+        }
+        answered.await.map_err(|_| Stopped)
+    }
+}
+
+impl Owner {
+    /// An owner of a speaker without configuration.
+    #[must_use]
+    pub fn new(speaker: Speaker, options: SocketOptions, metrics: Metrics) -> (Self, Handle, Inbox) {
+        let (events, event_queue) = mpsc::channel(EVENT_QUEUE);
+        let (calls, call_queue) = mpsc::channel(CALL_QUEUE);
+        let handle = Handle { calls, metrics: metrics.clone() };
+        let owner = Self {
+            speaker,
+            started: Instant::now(),
+            connections: HashMap::new(),
+            dials: HashMap::new(),
+            next_number: 0,
+            listeners: None,
+            events,
+            tasks: JoinSet::new(),
+            options,
+            best_paths: Watchers::new(),
+            neighbors: Watchers::new(),
+            metrics,
+        };
+        (owner, handle, Inbox { events: event_queue, calls: call_queue })
+    }
+
+    /// Where sockets report to.
+    #[must_use]
+    pub fn events(&self) -> EventSender {
+        self.events.clone()
+    }
+
+    /// Lets neighbours in by these listeners, on the port that the configuration names.
+    pub fn listen_by(&mut self, listeners: Listeners) {
+        self.listeners = Some(listeners);
+    }
+
+    /// Runs until `stop`, then says goodbye to every neighbour.
+    pub async fn run(mut self, mut inbox: Inbox, stop: impl Future<Output = ()> + Send) {
+        tokio::pin!(stop);
+        loop {
+            let deadline = self.speaker.next_deadline().map(|at| self.started + at);
+            tokio::select! {
+                () = &mut stop => break,
+                Some(call) = inbox.calls.recv() => call(&mut self),
+                Some(event) = inbox.events.recv() => self.event(event),
+                () = sleep_until(deadline) => self.input(SpeakerInput::Tick),
+                // Finished connection and dial tasks are forgotten as they end.
+                Some(_) = self.tasks.join_next() => {}
+            }
+            self.carry_out();
+        }
+        self.goodbye().await;
+    }
+
+    async fn goodbye(mut self) {
+        self.listeners = None;
+        let now = self.now();
+        self.speaker.shutdown(now);
+        self.carry_out();
+        self.connections.clear();
+        for (_, dial) in self.dials.drain().map(|(_, dial)| dial) {
+            dial.abort();
+        }
+        let flushed = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_TIME, flushed).await.is_err() {
+            tracing::warn!("some neighbors did not take their last message");
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn input(&mut self, input: SpeakerInput<'_>) {
+        let now = self.now();
+        self.speaker.handle(input, now);
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Accepted { stream, peer, local } => {
+                let conn = self.connect(stream);
+                self.input(SpeakerInput::Accepted { conn, peer, local });
+            }
+            Event::Dialled { peer, number, result } => self.dialled(peer, number, result),
+            Event::Received { conn, bytes } if self.connections.contains_key(&conn) => {
+                self.input(SpeakerInput::Received { conn, bytes: &bytes });
+            }
+            Event::Closed { conn, end } if self.connections.remove(&conn).is_some() => {
+                self.input(SpeakerInput::Closed { conn, end });
+            }
+            // Of connections that the speaker has closed.
+            Event::Received { .. } | Event::Closed { .. } => {}
+        }
+    }
+
+    fn connect(&mut self, stream: TcpStream) -> ConnId {
+        let conn = ConnId(self.number());
+        let connection = Connection::start(conn, stream, self.events.clone(), &self.metrics, &mut self.tasks);
+        self.connections.insert(conn, connection);
+        conn
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    fn dialled(&mut self, peer: IpAddr, number: u64, result: std::io::Result<(TcpStream, LocalAddresses)>) {
+        if self.dials.get(&peer).is_none_or(|(current, _)| *current != number) {
+            return;
+        }
+        self.dials.remove(&peer);
+        match result {
+            Ok((stream, local)) => {
+                let conn = self.connect(stream);
+                self.input(SpeakerInput::Dialled { conn, peer, local });
+            }
+            Err(error) => self.input(SpeakerInput::DialFailed { peer, error: &error.to_string() }),
+        }
+    }
+
+    /// Does everything the speaker wants done.
+    fn carry_out(&mut self) {
+        let mut changed = BTreeSet::new();
+        while let Some(output) = self.speaker.poll_output() {
+            match output {
+                SpeakerOutput::Dial { peer, port } => self.dial(peer, port),
+                SpeakerOutput::Send { conn, bytes } => self.send(conn, bytes),
+                SpeakerOutput::Close { conn } => {
+                    self.connections.remove(&conn);
+                }
+                SpeakerOutput::NeighborChanged { peer } => {
+                    changed.insert(peer);
+                }
+                SpeakerOutput::NeighborDeleted { peer } => self.neighbor_deleted(peer, &mut changed),
+                SpeakerOutput::Session { peer, event } => self.log(peer, &event),
+                SpeakerOutput::BestPath(path) => {
+                    let family = Family::of_prefix(&path.prefix);
+                    self.tell_best_paths(&BestPathEvent::Path(path), |families| {
+                        families.is_empty() || families.contains(&family)
+                    });
+                }
+                SpeakerOutput::EndOfRib { peer, family } => {
+                    tracing::info!(%peer, %family, "the neighbor has sent all its routes");
+                }
+                SpeakerOutput::Settled => self.tell_best_paths(&BestPathEvent::Settled, |_| true),
+            }
+        }
+        self.tell_neighbors(changed);
+        if let Some(listeners) = &mut self.listeners {
+            listeners.ensure(self.speaker.global().map(sart_bgp::config::Global::listen_port));
+        }
+    }
+
+    fn dial(&mut self, peer: IpAddr, port: u16) {
+        let number = self.number();
+        let (events, options) = (self.events.clone(), self.options.clone());
+        let task = self.tasks.spawn(async move {
+            let result = dial::dial(SocketAddr::new(peer, port), &options).await;
+            if events.send(Event::Dialled { peer, number, result }).await.is_err() {
+                tracing::debug!(%peer, "dialled a neighbor while stopping");
+            }
+        });
+        if let Some((_, replaced)) = self.dials.insert(peer, (number, task)) {
+            replaced.abort();
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, bytes: Vec<u8>) {
+        let Some(connection) = self.connections.get(&conn) else { return };
+        let Err(error) = connection.send(bytes) else { return };
+        if error == super::connection::SendError::Full {
+            self.metrics.queue_full("send");
+        }
+        tracing::warn!(conn = conn.0, %error, "gave a connection up");
+        self.connections.remove(&conn);
+        self.input(SpeakerInput::Closed { conn, end: ConnectionEnd::Broken });
+    }
+
+    fn neighbor_deleted(&mut self, peer: IpAddr, changed: &mut BTreeSet<IpAddr>) {
+        changed.remove(&peer);
+        if let Some((_, dial)) = self.dials.remove(&peer) {
+            dial.abort();
+        }
+        let slow = self.neighbors.send(&NeighborEvent::Deleted(peer), |()| true);
+        self.count_slow("neighbors", slow);
+    }
+
+    fn tell_neighbors(&mut self, changed: BTreeSet<IpAddr>) {
+        let now = self.now();
+        for peer in changed {
+            if let Some(view) = self.speaker.neighbor(peer, now) {
+                let slow = self.neighbors.send(&NeighborEvent::Changed(Box::new(view)), |()| true);
+                self.count_slow("neighbors", slow);
+            }
+        }
+    }
+
+    fn tell_best_paths(&mut self, event: &BestPathEvent, wants: impl Fn(&Vec<Family>) -> bool) {
+        let slow = self.best_paths.send(event, wants);
+        self.count_slow("best_paths", slow);
+    }
+
+    fn count_slow(&self, stream: &'static str, slow: usize) {
+        for _ in 0..slow {
+            tracing::warn!(stream, "ended a watcher that read too slowly");
+            self.metrics.watcher_dropped(stream);
+        }
+    }
+
+    fn log(&self, peer: IpAddr, event: &SessionEvent) {
+        self.metrics.session_event(event.reason());
+        match event {
+            SessionEvent::State { to: SessionState::Established, .. } => self.metrics.established(1),
+            SessionEvent::State { from: SessionState::Established, .. } => self.metrics.established(-1),
+            _ => {}
+        }
+        if event.is_failure() {
+            tracing::warn!(%peer, reason = event.reason(), "{event}");
+        } else {
+            tracing::info!(%peer, reason = event.reason(), "{event}");
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
