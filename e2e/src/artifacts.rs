@@ -2,6 +2,7 @@
 
 use crate::exec;
 use crate::lab::Lab;
+use crate::lab::layout::Layout;
 use crate::lab::topology::Kind;
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
@@ -42,11 +43,7 @@ const OF_ROUTER: [&str; 4] = [
 /// # Errors
 /// If the folder cannot be written.
 pub fn keep(lab: &Lab) -> Result<PathBuf> {
-    let folder = lab.layout.artifacts();
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot replace {}", folder.display()))?;
-    }
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let folder = keep_logs(&lab.layout)?;
     let kubectl = lab.kubectl()?;
     for (file, words) in OF_CLUSTER {
         dump(&folder, file, &mut kubectl.command(&words.split(' ').collect::<Vec<_>>()))?;
@@ -66,10 +63,22 @@ pub fn keep(lab: &Lab) -> Result<PathBuf> {
             dump(&folder, &format!("{name}-{}.txt", file_name(line)), command.args(words))?;
         }
     }
-    exec::run(Command::new("cp").arg("-r").arg(lab.layout.file("log")).arg(folder.join("log")))
-        .context("cannot keep the logs")?;
-    exec::run(Command::new("cp").arg(lab.layout.file("audit.log")).arg(&folder))
-        .context("cannot keep the audit log")?;
+    Ok(folder)
+}
+
+/// Keeps the logs of a lab that may not have come up.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn keep_logs(layout: &Layout) -> Result<PathBuf> {
+    let folder = layout.artifacts();
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot replace {}", folder.display()))?;
+    }
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    for source in [layout.file("log"), layout.file("audit.log")].iter().filter(|source| source.exists()) {
+        exec::run(Command::new("cp").arg("-r").arg(source).arg(&folder)).context("cannot keep the logs")?;
+    }
     Ok(folder)
 }
 

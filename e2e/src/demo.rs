@@ -134,7 +134,7 @@ pub fn run(options: &Options) -> Result<Report> {
             }
         })?;
     }
-    let lab = Lab::up(&options.layout, &options.lab)?;
+    let lab = up_or_gone(options)?;
     lab.import(&options.images)?;
     let context = Context::new(lab, options.workspace.clone(), reused)?;
     let report = check_all(&context, &options.only);
@@ -149,6 +149,17 @@ pub fn run(options: &Options) -> Result<Report> {
     }
     drop(held);
     Ok(report)
+}
+
+/// A lab that does not come up leaves its logs, and nothing else.
+fn up_or_gone(options: &Options) -> Result<Lab> {
+    let failure = match Lab::up(&options.layout, &options.lab) {
+        Ok(lab) => return Ok(lab),
+        Err(error) => error,
+    };
+    let folder = artifacts::keep_logs(&options.layout)?;
+    lab::down(&options.layout)?;
+    Err(failure.context(format!("the lab does not come up; its logs are in {}", folder.display())))
 }
 
 fn check_all(context: &Context, only: &[String]) -> Report {

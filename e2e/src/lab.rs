@@ -160,16 +160,12 @@ impl Lab {
         let step = Step::start("nodes");
         let kubectl = self.kubectl()?;
         let wanted = self.topology.nodes.len();
-        until(
-            "nodes Ready",
-            Patience { limit: Duration::from_secs(120), ..Patience::stable(Duration::ZERO) },
-            || {
-                let text = kubectl.run(&["get", "nodes", "--no-headers"])?;
-                let ready =
-                    text.lines().filter(|line| line.split_ascii_whitespace().nth(1) == Some("Ready")).count();
-                if ready == wanted { Ok(()) } else { bail!("{ready} of {wanted} nodes are Ready:\n{text}") }
-            },
-        )?;
+        until("nodes Ready", Patience::stable(Duration::from_secs(120)), || {
+            let text = kubectl.run(&["get", "nodes", "--no-headers"])?;
+            let ready =
+                text.lines().filter(|line| line.split_ascii_whitespace().nth(1) == Some("Ready")).count();
+            if ready == wanted { Ok(()) } else { bail!("{ready} of {wanted} nodes are Ready:\n{text}") }
+        })?;
         // A kubelet may not give itself this label.
         if let Some(node) = self.topology.control_plane() {
             kubectl.run(&[
@@ -218,7 +214,7 @@ fn prepare(layout: &Layout, options: &Options) -> Result<()> {
         "kube-proxy",
         "kubectl",
     ] {
-        std::os::unix::fs::symlink(&options.kube, control_plane::program(layout, name))
+        std::os::unix::fs::symlink(&options.kube, layout.program(name))
             .with_context(|| format!("cannot link {name}"))?;
     }
     Ok(())

@@ -106,6 +106,10 @@ pub fn build(names: &[Name], profile: Profile) -> Result<Vec<PathBuf>> {
     let recipes: Vec<_> = names.iter().map(|name| (name.reference(), name.recipe())).collect();
     let packages =
         recipes.iter().flat_map(|(_, recipe)| recipe.binaries.iter().map(|(package, _)| *package)).collect();
+    if names.contains(&Name::SartAgent) {
+        // The agent carries the kernel programs; without them it would leave everything to kube-proxy.
+        crate::build_ebpf::run()?;
+    }
     let folder = binaries::build(&packages, profile)?;
     let images = root().join("target/images");
     std::fs::create_dir_all(&images).with_context(|| format!("cannot create {}", images.display()))?;

@@ -1,6 +1,7 @@
 //! `cargo xtask`: every task of the house behind one command. Parses the command line and dispatches; decides nothing.
 
 mod bench;
+mod build_ebpf;
 mod defects;
 mod demo;
 mod deps;
@@ -33,6 +34,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Build the kernel programs: `target/bpf/sart-ebpf.o`, which the agent carries.
+    BuildEbpf,
     /// Build the OCI archives `target/images/*.tar` from our own static binaries.
     Image(image::Args),
     /// A whole cluster, its routers and a client, in namespaces of this machine.
@@ -65,6 +68,7 @@ fn dispatch(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Setup(args) => setup::run(&args),
         Task::Gen { check } => r#gen::run(check),
+        Task::BuildEbpf => build_ebpf::run(),
         Task::Image(args) => image::run(&args),
         Task::Lab(args) => lab::run(args),
         Task::Demo(args) => demo::run(&args),

@@ -9,11 +9,6 @@ use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::time::Duration;
 
-/// The program of that name in the lab's folder: a link to the multi-call binary.
-pub fn program(layout: &Layout, name: &str) -> std::path::PathBuf {
-    layout.file("bin").join(name)
-}
-
 /// Starts the control plane and waits until the API server is ready.
 ///
 /// # Errors
@@ -23,20 +18,20 @@ pub fn start(layout: &Layout, node: &Node, machine: &Machine) -> Result<()> {
     std::fs::write(&policy, include_str!("../../templates/audit-policy.yaml"))
         .context("cannot write the audit policy")?;
     let api = node.internal().to_string();
-    machine.daemon("etcd", &program(layout, "etcd"), &etcd(layout))?;
-    machine.daemon("kube-apiserver", &program(layout, "kube-apiserver"), &api_server(layout, &api))?;
+    machine.daemon("etcd", &layout.program("etcd"), &etcd(layout))?;
+    machine.daemon("kube-apiserver", &layout.program("kube-apiserver"), &api_server(layout, &api))?;
     let kubectl = Kubectl::new(layout, machine);
     until("API server", Patience::once(Duration::from_secs(60)), || {
         kubectl.run(&["get", "--raw", "/readyz"])
     })?;
     machine.daemon(
         "kube-controller-manager",
-        &program(layout, "kube-controller-manager"),
+        &layout.program("kube-controller-manager"),
         &controller_manager(layout),
     )?;
     let mut scheduler = flags(&[("leader-elect", "false")]);
     scheduler.push(credentials(layout, "kubeconfig", "scheduler"));
-    machine.daemon("kube-scheduler", &program(layout, "kube-scheduler"), &scheduler)
+    machine.daemon("kube-scheduler", &layout.program("kube-scheduler"), &scheduler)
 }
 
 fn etcd(layout: &Layout) -> Vec<String> {

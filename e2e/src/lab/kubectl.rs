@@ -1,6 +1,5 @@
 //! kubectl against the lab's API server, with the lab's own credentials and cache.
 
-use super::control_plane::program;
 use super::layout::Layout;
 use super::machine::Machine;
 use crate::exec;
@@ -23,7 +22,7 @@ impl Kubectl {
 
     /// The command, to be completed and run by the caller.
     pub fn command(&self, args: &[impl AsRef<std::ffi::OsStr>]) -> Command {
-        let mut command = self.machine.network_command(program(&self.layout, "kubectl"));
+        let mut command = self.machine.network_command(self.layout.program("kubectl"));
         command.args(args);
         command
             .env("KUBECONFIG", self.layout.kubeconfig("admin"))

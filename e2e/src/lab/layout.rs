@@ -44,6 +44,11 @@ impl Layout {
         self.root().join(name)
     }
 
+    /// A program of Kubernetes: a link to the multi-call binary, which goes by the name it is called by.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.root().join("bin").join(name)
+    }
+
     /// Private folder of one machine.
     pub fn machine(&self, name: &str) -> PathBuf {
         self.root().join("machines").join(name)

@@ -1,7 +1,7 @@
 //! What makes a machine a Kubernetes node: containerd, images, kubelet and kube-proxy, its cgroups and its pod network.
 
 use super::cgroup;
-use super::control_plane::{credentials, flags, path, program};
+use super::control_plane::{credentials, flags, path};
 use super::layout::Layout;
 use super::machine::Machine;
 use super::template::fill;
@@ -41,8 +41,8 @@ pub fn start(layout: &Layout, node: &Node, machine: &Machine, images: &[PathBuf]
         exec::run(machine.command("ctr").arg("version"))
     })?;
     import(machine, images)?;
-    machine.daemon("kubelet", &program(layout, "kubelet"), &kubelet_args(layout, node, &own))?;
-    machine.daemon("kube-proxy", &program(layout, "kube-proxy"), &proxy_args(layout, node))
+    machine.daemon("kubelet", &layout.program("kubelet"), &kubelet_args(layout, node, &own))?;
+    machine.daemon("kube-proxy", &layout.program("kube-proxy"), &proxy_args(layout, node))
 }
 
 /// Loads OCI archives into the node's containerd.

@@ -38,6 +38,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("sart-testkit", 4, &[]),
     ("e2e", 4, &["sart-testkit"]),
     ("lb-bench", 4, &[]),
+    ("test-server", 4, &[]),
     ("xtask", 4, &["e2e"]),
 ];
 
