@@ -23,6 +23,13 @@ pub struct Args {
     only: Vec<String>,
 }
 
+impl Args {
+    /// The whole demo on a lab of the usual size, which stays up.
+    pub fn kept() -> Self {
+        Self { keep: true, nodes: 4, debug: false, only: Vec::new() }
+    }
+}
+
 /// Runs the task.
 pub fn run(args: &Args) -> Result<()> {
     setup::run(&setup::Args::default())?;

@@ -93,7 +93,7 @@ pub fn run(args: Args) -> Result<()> {
         Task::Logs { name } => logs(name.as_deref()),
         Task::Inventory => print(&inventory::take().into_iter().collect::<Vec<_>>().join("\n")),
         Task::CheckClean => check_clean(),
-        Task::Trial { names } => e2e::trials::run(&Lab::find(&layout())?, &names, say),
+        Task::Trial { names } => trials(&names),
     }
 }
 
@@ -203,7 +203,13 @@ fn logs(name: Option<&str>) -> Result<()> {
     print(&names.join("\n"))
 }
 
-fn check_clean() -> Result<()> {
+/// Runs trials on the lab that is up; all if none is named.
+pub fn trials(names: &[String]) -> Result<()> {
+    e2e::trials::run(&Lab::find(&layout())?, names, say)
+}
+
+/// Brings small labs up and down, killing some half-way, and compares inventories.
+pub fn check_clean() -> Result<()> {
     require_root()?;
     let options = options(2)?;
     e2e::clean::check(&layout(), &options)

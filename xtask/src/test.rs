@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::run::{checked, command};
 use crate::source::{root, say};
-use crate::{deps, r#gen, image, lab, setup, shape};
+use crate::{build_ebpf, demo, deps, r#gen, image, lab, setup, shape};
 
 /// What to run of the gates.
 #[derive(clap::Args)]
@@ -28,11 +28,13 @@ const GATES: &[Gate] = &[
     Gate { name: "shape", run: shape::run },
     Gate { name: "deps", run: deps::run },
     Gate { name: "deny", run: deny },
+    Gate { name: "build-ebpf", run: build_ebpf::run },
     Gate { name: "gen", run: || r#gen::run(true) },
     Gate { name: "clippy", run: clippy },
     Gate { name: "unit", run: unit },
     Gate { name: "image", run: || image::run(&image::Args::default()) },
-    Gate { name: "lab", run: || lab::up(4).and_then(|_| lab::down()) },
+    Gate { name: "lab-clean", run: lab::check_clean },
+    Gate { name: "lab", run: whole_lab },
 ];
 
 /// Runs the gates; the closing line counts them.
@@ -91,4 +93,11 @@ fn unit() -> anyhow::Result<()> {
             .env("SART_REQUIRE_ALL", "1")
             .env("SART_KUBE", setup::kube::Kube::of(&root())?.ensure()?),
     )
+}
+
+/// The demo's checks, then the trials on the same lab, which goes whatever came of them.
+fn whole_lab() -> anyhow::Result<()> {
+    let shown = demo::run(&demo::Args::kept()).and_then(|()| lab::trials(&[]));
+    lab::down()?;
+    shown
 }
