@@ -1,0 +1,292 @@
+//! The command line's grammar. Data only; upstream's commands and flags keep their names.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use sart_rpc::{BGPD_SOCKET, FIBD_SOCKET};
+
+/// Kubernetes networking on BGP: talk to the daemons of this machine.
+#[derive(Debug, Parser)]
+#[command(name = "sart", version, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    /// Output format.
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Plain)]
+    pub(crate) output: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Plain,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The BGP speaker (sart-bgpd).
+    Bgp(BgpArgs),
+    /// The route manager (sart-fibd).
+    Fib(FibArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BgpArgs {
+    /// Unix socket of the speaker; localhost:5000 means the default one.
+    #[arg(short, long, global = true, default_value = BGPD_SOCKET)]
+    pub(crate) endpoint: String,
+    #[command(subcommand)]
+    pub(crate) command: BgpCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BgpCommand {
+    /// The speaker itself and its table.
+    Global {
+        #[command(subcommand)]
+        command: GlobalCommand,
+    },
+    /// The neighbors and what they sent and were sent.
+    Neighbor {
+        #[command(subcommand)]
+        command: NeighborCommand,
+    },
+    /// Short for `global rib`.
+    Rib(RibArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GlobalCommand {
+    /// Show AS number, router id, port and switches.
+    Get,
+    /// Change them; what is not given stays.
+    Set(SetArgs),
+    /// The table of best and other paths.
+    Rib(RibArgs),
+    /// Ask whether the speaker answers.
+    Health,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct SetArgs {
+    /// AS number; restarts every session.
+    #[arg(long)]
+    pub(crate) asn: Option<u32>,
+    /// Router id; restarts every session.
+    #[arg(long)]
+    pub(crate) router_id: Option<Ipv4Addr>,
+    /// Whether equally good paths are used together.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    pub(crate) multi_path: Option<bool>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RibArgs {
+    #[command(flatten)]
+    pub(crate) family: FamilyArgs,
+    #[command(subcommand)]
+    pub(crate) command: Option<RibCommand>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FamilyArgs {
+    /// Only this address family.
+    #[arg(short, long, global = true, value_enum)]
+    pub(crate) afi: Option<Afi>,
+    /// Subsequent address family.
+    #[arg(short, long, global = true, value_enum, default_value_t = Safi::Unicast)]
+    pub(crate) safi: Safi,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Afi {
+    Ipv4,
+    Ipv6,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Safi {
+    Unicast,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RibCommand {
+    /// Show the table (the default).
+    Get,
+    /// Originate prefixes.
+    Add {
+        /// Prefixes, such as 10.0.0.0/24.
+        #[arg(required = true)]
+        prefixes: Vec<String>,
+        /// origin=igp|egp|incomplete, local_pref=NUMBER or med=NUMBER; may be repeated.
+        #[arg(short = 't', long = "attribute", value_parser = attribute)]
+        attributes: Vec<Attribute>,
+        /// Announce only to neighbors of this group; may be repeated.
+        #[arg(short, long = "group")]
+        groups: Vec<String>,
+    },
+    /// Withdraw prefixes that this speaker originates.
+    Del {
+        /// Prefixes, such as 10.0.0.0/24.
+        #[arg(required = true)]
+        prefixes: Vec<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attribute {
+    Origin(sart_rpc::v1::Origin),
+    LocalPref(u32),
+    Med(u32),
+}
+
+fn attribute(text: &str) -> Result<Attribute, String> {
+    use sart_rpc::v1::Origin;
+    let number =
+        |value: &str| value.parse().map_err(|_| format!("`{value}` is not a number up to 4294967295"));
+    match text.split_once('=') {
+        Some(("origin", "igp")) => Ok(Attribute::Origin(Origin::Igp)),
+        Some(("origin", "egp")) => Ok(Attribute::Origin(Origin::Egp)),
+        Some(("origin", "incomplete")) => Ok(Attribute::Origin(Origin::Incomplete)),
+        Some(("origin", value)) => Err(format!("origin `{value}` is not one of igp, egp, incomplete")),
+        Some(("local_pref", value)) => number(value).map(Attribute::LocalPref),
+        Some(("med", value)) => number(value).map(Attribute::Med),
+        _ => Err("expected origin=…, local_pref=… or med=…".to_owned()),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NeighborCommand {
+    /// Show one neighbor.
+    Get {
+        /// Its address.
+        address: IpAddr,
+    },
+    /// Show all neighbors.
+    List,
+    /// Add a neighbor.
+    Add {
+        /// Its address.
+        address: IpAddr,
+        /// Its AS number.
+        asn: u32,
+        /// Wait for it to connect.
+        #[arg(long)]
+        passive: bool,
+        /// A name for it; its address if none.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Remove a neighbor.
+    Del {
+        /// Its address.
+        address: IpAddr,
+    },
+    /// What a neighbor sent us, or we sent it.
+    Rib {
+        /// Its address.
+        address: IpAddr,
+        /// Which way.
+        #[arg(short, long, value_enum)]
+        kind: Kind,
+        #[command(flatten)]
+        family: FamilyArgs,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    In,
+    Out,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FibArgs {
+    /// Unix socket of the route manager; localhost:5001 means the default one.
+    #[arg(short, long, global = true, default_value = FIBD_SOCKET)]
+    pub(crate) endpoint: String,
+    #[command(subcommand)]
+    pub(crate) command: FibCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FibCommand {
+    /// What routes come from where and go where.
+    Channel {
+        #[command(subcommand)]
+        command: ChannelCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChannelCommand {
+    /// Show one channel.
+    Get {
+        /// Its name.
+        name: String,
+    },
+    /// Show all channels.
+    List,
+    /// Show the routes of a channel and whether the kernel has them.
+    Route {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn upstreams_command_lines_parse() {
+        for line in [
+            "sart bgp global get",
+            "sart -o json bgp -e localhost:5000 global get",
+            "sart bgp global set --asn 65000 --router-id 10.0.0.1 --multi-path",
+            "sart bgp global rib -a ipv4 -s unicast get",
+            "sart bgp global rib add 10.0.0.0/24 10.1.0.0/24 -t origin=igp -t local_pref=300 -t med=100",
+            "sart bgp global rib del 10.0.0.0/24",
+            "sart bgp global health",
+            "sart bgp neighbor get 10.0.0.2",
+            "sart bgp neighbor list -o json",
+            "sart bgp neighbor add 10.0.0.2 65001 --passive --name spine0",
+            "sart bgp neighbor del 10.0.0.2",
+            "sart bgp neighbor rib 10.0.0.2 -k in -a ipv6",
+            "sart bgp rib",
+            "sart bgp rib -o json get",
+            "sart fib -e localhost:5001 channel list",
+            "sart fib channel get bgp-to-kernel",
+            "sart fib channel route bgp-to-kernel",
+        ] {
+            if let Err(error) = Args::try_parse_from(line.split(' ')) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_usage_ends_with_two() {
+        for line in [
+            "sart",
+            "sart bgp global set",
+            "sart bgp neighbor add ten 1",
+            "sart bgp neighbor rib 10.0.0.2",
+            "sart bgp rib add",
+            "sart bgp rib add 10.0.0.0/24 -t colour=red",
+            "sart bgp rib add 10.0.0.0/24 -t med=-1",
+            "sart -o yaml bgp rib",
+            "sart bgp rib --unknown",
+        ] {
+            let error = Args::try_parse_from(line.split(' ')).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! `sart bgp`: one call (or a get and a set) to the speaker, and its answer as text.
+
+mod json;
+mod plain;
+#[cfg(test)]
+mod tests;
+
+use sart_rpc::v1;
+use sart_rpc::v1::bgp_service_client::BgpServiceClient;
+use tonic::transport::Channel;
+
+use crate::args::{
+    Afi, Attribute, BgpArgs, BgpCommand, FamilyArgs, Format, GlobalCommand, Kind, NeighborCommand, RibArgs,
+    RibCommand, Safi, SetArgs,
+};
+use crate::output::{json as to_json, refused};
+
+type Client = BgpServiceClient<Channel>;
+
+pub(crate) async fn run(args: BgpArgs, format: Format) -> anyhow::Result<String> {
+    let path = sart_rpc::socket_path(&args.endpoint)?;
+    let mut client = BgpServiceClient::new(sart_rpc::connect(path).await?);
+    match args.command {
+        BgpCommand::Global { command } => global(&mut client, command, format).await,
+        BgpCommand::Neighbor { command } => neighbor(&mut client, command, format).await,
+        BgpCommand::Rib(rib) => self::rib(&mut client, rib, format).await,
+    }
+}
+
+async fn global(client: &mut Client, command: GlobalCommand, format: Format) -> anyhow::Result<String> {
+    match command {
+        GlobalCommand::Get => {
+            let global = get_global(client).await?;
+            show_global(&global, format)
+        }
+        GlobalCommand::Set(set) => {
+            let request = v1::SetGlobalRequest { global: Some(changed(get_global(client).await?, &set)) };
+            let global = client.set_global(request).await.map_err(|status| refused(&status))?.into_inner();
+            show_global(&global, format)
+        }
+        GlobalCommand::Rib(rib) => self::rib(client, rib, format).await,
+        GlobalCommand::Health => {
+            get_global(client).await?;
+            Ok(match format {
+                Format::Plain => "ok\n".to_owned(),
+                Format::Json => to_json(&json::Health { status: "ok" })?,
+            })
+        }
+    }
+}
+
+async fn get_global(client: &mut Client) -> anyhow::Result<v1::Global> {
+    let answer = client.get_global(v1::GetGlobalRequest {}).await;
+    Ok(answer.map_err(|status| refused(&status))?.into_inner())
+}
+
+/// What is not given stays. A speaker that has no identity yet starts as a standalone one.
+fn changed(mut global: v1::Global, set: &SetArgs) -> v1::Global {
+    if global.asn == 0 {
+        global.import_all = true;
+        global.set_transit(v1::TransitPolicy::Full);
+    }
+    global.asn = set.asn.unwrap_or(global.asn);
+    global.router_id = set.router_id.map_or(global.router_id, |id| id.to_string());
+    global.multipath = set.multi_path.unwrap_or(global.multipath);
+    global
+}
+
+fn show_global(global: &v1::Global, format: Format) -> anyhow::Result<String> {
+    match format {
+        Format::Plain => Ok(plain::global(global)),
+        Format::Json => to_json(&json::Global::from(global)),
+    }
+}
+
+async fn neighbor(client: &mut Client, command: NeighborCommand, format: Format) -> anyhow::Result<String> {
+    match command {
+        NeighborCommand::Get { address } => {
+            let neighbors = list(client, address.to_string()).await?;
+            let neighbor = neighbors.first().ok_or_else(|| anyhow::anyhow!("no neighbor {address}"))?;
+            show_neighbor(neighbor, format)
+        }
+        NeighborCommand::List => {
+            let neighbors = list(client, String::new()).await?;
+            match format {
+                Format::Plain => Ok(plain::neighbors(&neighbors)),
+                Format::Json => to_json(&json::Peers::from(neighbors.as_slice())),
+            }
+        }
+        NeighborCommand::Add { address, asn, passive, name } => {
+            let (name, address) = (name.unwrap_or_default(), address.to_string());
+            let config = v1::NeighborConfig { name, address, asn, passive, ..Default::default() };
+            let request = v1::AddNeighborRequest { neighbor: Some(config) };
+            let added = client.add_neighbor(request).await.map_err(|status| refused(&status))?;
+            show_neighbor(&added.into_inner(), format)
+        }
+        NeighborCommand::Del { address } => {
+            let request = v1::DeleteNeighborRequest { address: address.to_string() };
+            client.delete_neighbor(request).await.map_err(|status| refused(&status))?;
+            done(format, &format!("deleted neighbor {address}"))
+        }
+        NeighborCommand::Rib { address, kind, family } => {
+            let table = match kind {
+                Kind::In => v1::Table::AdjIn,
+                Kind::Out => v1::Table::AdjOut,
+            };
+            show_paths(client, table, address.to_string(), &family, format).await
+        }
+    }
+}
+
+async fn list(client: &mut Client, address: String) -> anyhow::Result<Vec<v1::Neighbor>> {
+    let answer = client.list_neighbors(v1::ListNeighborsRequest { address }).await;
+    Ok(answer.map_err(|status| refused(&status))?.into_inner().neighbors)
+}
+
+fn show_neighbor(neighbor: &v1::Neighbor, format: Format) -> anyhow::Result<String> {
+    match format {
+        Format::Plain => Ok(plain::neighbor(neighbor)),
+        Format::Json => to_json(&json::Peer::from(neighbor)),
+    }
+}
+
+fn done(format: Format, sentence: &str) -> anyhow::Result<String> {
+    match format {
+        Format::Plain => Ok(format!("{sentence}\n")),
+        Format::Json => to_json(&json::Done { message: sentence }),
+    }
+}
+
+async fn rib(client: &mut Client, rib: RibArgs, format: Format) -> anyhow::Result<String> {
+    let request = match rib.command {
+        None | Some(RibCommand::Get) => {
+            return show_paths(client, v1::Table::Local, String::new(), &rib.family, format).await;
+        }
+        Some(RibCommand::Add { prefixes, attributes, groups }) => {
+            let upserts =
+                prefixes.into_iter().map(|prefix| local_path(prefix, &attributes, &groups)).collect();
+            v1::UpdatePathsRequest { upserts, withdrawals: Vec::new() }
+        }
+        Some(RibCommand::Del { prefixes }) => {
+            v1::UpdatePathsRequest { upserts: Vec::new(), withdrawals: prefixes }
+        }
+    };
+    let answer = client.update_paths(request).await.map_err(|status| refused(&status))?.into_inner();
+    anyhow::ensure!(answer.unknown == 0, "{} of the prefixes were not originated here", answer.unknown);
+    done(format, &format!("{} paths changed", answer.changed))
+}
+
+fn local_path(prefix: String, attributes: &[Attribute], groups: &[String]) -> v1::LocalPath {
+    let mut path = v1::LocalPath { prefix, groups: groups.to_vec(), ..Default::default() };
+    for attribute in attributes {
+        match *attribute {
+            Attribute::Origin(origin) => path.set_origin(origin),
+            Attribute::LocalPref(value) => path.local_pref = Some(value),
+            Attribute::Med(value) => path.med = Some(value),
+        }
+    }
+    path
+}
+
+async fn show_paths(
+    client: &mut Client,
+    table: v1::Table,
+    neighbor: String,
+    family: &FamilyArgs,
+    format: Format,
+) -> anyhow::Result<String> {
+    let family = match (family.afi, family.safi) {
+        (None, Safi::Unicast) => v1::AddressFamily::Unspecified,
+        (Some(Afi::Ipv4), Safi::Unicast) => v1::AddressFamily::Ipv4Unicast,
+        (Some(Afi::Ipv6), Safi::Unicast) => v1::AddressFamily::Ipv6Unicast,
+    };
+    let request =
+        v1::ListPathsRequest { table: table.into(), neighbor, family: family.into(), prefix: String::new() };
+    let mut rows = client.list_paths(request).await.map_err(|status| refused(&status))?.into_inner();
+    let mut paths = Vec::new();
+    while let Some(path) = rows.message().await.map_err(|status| refused(&status))? {
+        paths.push(path);
+    }
+    match format {
+        Format::Plain => Ok(plain::paths(&paths)),
+        Format::Json => to_json(&json::Paths::new(&paths, jiff::Timestamp::now())),
+    }
+}

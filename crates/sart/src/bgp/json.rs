@@ -1,0 +1,221 @@
+//! The speaker's answers as upstream's JSON, with what we know besides as further keys. Keys may be added, never renamed.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use sart_rpc::v1;
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Health {
+    pub(crate) status: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Done<'a> {
+    pub(crate) message: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Global<'a> {
+    asn: u32,
+    router_id: &'a str,
+    port: u32,
+    multi_path: bool,
+    transit: &'static str,
+    import_all: bool,
+    import_ranges: &'a [String],
+    protected_prefixes: &'a [String],
+}
+
+impl<'a> From<&'a v1::Global> for Global<'a> {
+    fn from(global: &'a v1::Global) -> Self {
+        Self {
+            asn: global.asn,
+            router_id: &global.router_id,
+            port: global.port,
+            multi_path: global.multipath,
+            transit: super::plain::transit(global.transit()),
+            import_all: global.import_all,
+            import_ranges: &global.import_ranges,
+            protected_prefixes: &global.protected_prefixes,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Peers<'a> {
+    peers: Vec<Peer<'a>>,
+}
+
+impl<'a> From<&'a [v1::Neighbor]> for Peers<'a> {
+    fn from(neighbors: &'a [v1::Neighbor]) -> Self {
+        Self { peers: neighbors.iter().map(Peer::from).collect() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Peer<'a> {
+    name: &'a str,
+    address: &'a str,
+    asn: u32,
+    router_id: &'a str,
+    state: &'static str,
+    /// Seconds.
+    uptime: u64,
+    hold_time: u32,
+    keep_alive_time: u32,
+    families: Vec<Family>,
+    capabilities: &'a [String],
+    send_counter: Counter,
+    receive_counter: Counter,
+    passive: bool,
+    groups: &'a [String],
+    prefixes_received: u64,
+    prefixes_accepted: u64,
+    prefixes_sent: u64,
+    import_refused: &'a BTreeMap<String, u64>,
+    flaps: u64,
+    last_error: &'a str,
+}
+
+impl<'a> From<&'a v1::Neighbor> for Peer<'a> {
+    fn from(neighbor: &'a v1::Neighbor) -> Self {
+        let config = neighbor.config.as_ref();
+        Self {
+            name: config.map_or("", |config| &config.name),
+            address: config.map_or("", |config| &config.address),
+            asn: config.map_or(0, |config| config.asn),
+            router_id: &neighbor.router_id,
+            state: super::plain::state(neighbor.state()),
+            uptime: neighbor.uptime_seconds,
+            hold_time: neighbor.negotiated_hold_time,
+            keep_alive_time: neighbor.negotiated_keepalive_time,
+            families: config.map(|config| config.families().map(Family::from).collect()).unwrap_or_default(),
+            capabilities: &neighbor.capabilities,
+            send_counter: neighbor.sent.unwrap_or_default().into(),
+            receive_counter: neighbor.received.unwrap_or_default().into(),
+            passive: config.is_some_and(|config| config.passive),
+            groups: config.map_or(&[], |config| &config.groups),
+            prefixes_received: neighbor.prefixes_received,
+            prefixes_accepted: neighbor.prefixes_accepted,
+            prefixes_sent: neighbor.prefixes_sent,
+            import_refused: &neighbor.import_refused,
+            flaps: neighbor.flaps,
+            last_error: &neighbor.last_error,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Family {
+    afi: &'static str,
+    safi: &'static str,
+}
+
+impl From<v1::AddressFamily> for Family {
+    fn from(family: v1::AddressFamily) -> Self {
+        let afi = match family {
+            v1::AddressFamily::Unspecified => "unknown",
+            v1::AddressFamily::Ipv4Unicast => "ipv4",
+            v1::AddressFamily::Ipv6Unicast => "ipv6",
+        };
+        Self { afi, safi: "unicast" }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Counter {
+    open: u64,
+    update: u64,
+    keep_alive: u64,
+    notification: u64,
+    route_refresh: u64,
+}
+
+impl From<v1::MessageCounter> for Counter {
+    fn from(counter: v1::MessageCounter) -> Self {
+        Self {
+            open: counter.open,
+            update: counter.update,
+            keep_alive: counter.keepalive,
+            notification: counter.notification,
+            route_refresh: counter.route_refresh,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Paths<'a> {
+    paths: Vec<Path<'a>>,
+}
+
+impl<'a> Paths<'a> {
+    /// `now` turns ages into times.
+    pub(crate) fn new(paths: &'a [v1::Path], now: Timestamp) -> Self {
+        Self { paths: paths.iter().map(|path| Path::new(path, now)).collect() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Path<'a> {
+    nlri: &'a str,
+    family: Family,
+    origin: &'static str,
+    next_hops: &'a [String],
+    segments: Vec<Segment<'a>>,
+    local_pref: Option<u32>,
+    med: Option<u32>,
+    peer_asn: u32,
+    peer_addr: &'a str,
+    best: bool,
+    timestamp: Timestamp,
+    multipath: bool,
+    communities: Vec<String>,
+}
+
+impl<'a> Path<'a> {
+    fn new(path: &'a v1::Path, now: Timestamp) -> Self {
+        let age = SignedDuration::from_secs(i64::try_from(path.age_seconds).unwrap_or(i64::MAX));
+        Self {
+            nlri: &path.prefix,
+            family: path.family().into(),
+            origin: super::plain::origin(path.origin()),
+            next_hops: &path.next_hops,
+            segments: path.segments.iter().map(Segment::from).collect(),
+            local_pref: path.local_pref,
+            med: path.med,
+            peer_asn: path.peer_asn,
+            peer_addr: &path.peer_address,
+            best: path.best,
+            timestamp: now.checked_sub(age).unwrap_or(Timestamp::MIN),
+            multipath: path.multipath,
+            communities: path
+                .communities
+                .iter()
+                .map(|value| format!("{}:{}", value >> 16, value & 0xffff))
+                .collect(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Segment<'a> {
+    r#type: &'static str,
+    elm: &'a [u32],
+}
+
+impl<'a> From<&'a v1::AsSegment> for Segment<'a> {
+    fn from(segment: &'a v1::AsSegment) -> Self {
+        let kind = match segment.kind() {
+            v1::as_segment::Kind::Unspecified => "unknown",
+            v1::as_segment::Kind::Set => "set",
+            v1::as_segment::Kind::Sequence => "sequence",
+        };
+        Self { r#type: kind, elm: &segment.asns }
+    }
+}

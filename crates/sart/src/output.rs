@@ -1,0 +1,47 @@
+//! Tables, JSON and errors as text. Must never print by itself.
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use serde::Serialize;
+
+/// A table without borders, one row a line.
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header.to_vec()).add_rows(rows);
+    let lines: Vec<String> = table
+        .lines()
+        // One space of padding leads every line.
+        .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
+        .collect();
+    lines.join("\n") + "\n"
+}
+
+pub(crate) fn json<T: Serialize>(value: &T) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+/// The daemon's own sentence, without the transport's decoration.
+pub(crate) fn refused(status: &tonic::Status) -> anyhow::Error {
+    anyhow::anyhow!("{}", status.message())
+}
+
+/// Seconds as a person writes them: `42s`, `3m5s`, `2h0m`, `4d1h`.
+pub(crate) fn duration(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m{}s", seconds % 60),
+        (0, ..) => format!("{hours}h{minutes}m"),
+        _ => format!("{days}d{hours}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn durations_read_like_a_persons() {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m0s"), (7_265, "2h1m"), (90_000, "1d1h")] {
+            assert_eq!(super::duration(seconds), text);
+        }
+    }
+}
