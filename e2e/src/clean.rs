@@ -9,11 +9,10 @@ use crate::wait::{Patience, until};
 use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long an `up` runs before it is killed: while machines start, the control plane, the nodes.
-const MOMENTS: [Duration; 3] =
-    [Duration::from_millis(150), Duration::from_millis(1200), Duration::from_millis(4000)];
+/// How many times an `up` is killed, each at a random moment of another stretch of its course.
+const KILLS: u32 = 3;
 
 /// Brings a lab up and down, then kills three half-way with SIGKILL, and compares the machine each time.
 ///
@@ -25,15 +24,25 @@ pub fn check(layout: &Layout, options: &Options) -> Result<()> {
     }
     lab::down(layout)?;
     let before = take();
+    let started = Instant::now();
     Lab::up(layout, options)?;
+    let course = started.elapsed();
     lab::down(layout)?;
     compare("up and down", &before)?;
-    for moment in MOMENTS {
+    for stretch in 0..KILLS {
+        let moment = (course * stretch + course.mul_f64(chance())) / KILLS;
         kill_half_way(layout, moment)?;
         lab::down(layout)?;
         compare(&format!("up killed after {} ms, and down", moment.as_millis()), &before)?;
     }
     Ok(())
+}
+
+/// A number from 0 to 1 that differs from run to run.
+fn chance() -> f64 {
+    use std::hash::BuildHasher as _;
+    let hash = std::hash::RandomState::new().hash_one(0);
+    f64::from(u32::try_from(hash % 1000).unwrap_or_default()) / 1000.0
 }
 
 fn compare(what: &str, before: &BTreeSet<String>) -> Result<()> {

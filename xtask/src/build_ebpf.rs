@@ -43,6 +43,16 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
+/// Installs the linker if it is not there yet.
+///
+/// # Errors
+/// If it cannot be built; says what is missing.
+pub fn ensure_linker() -> Result<()> {
+    let path = linker::ensure()?;
+    say(&format!("BPF linker: {}", path.display()));
+    Ok(())
+}
+
 /// Where tools and objects outlive a clean checkout.
 fn cache() -> Result<PathBuf> {
     crate::setup::kube::cache()

@@ -31,6 +31,7 @@ pub fn run(args: &Args) -> Result<()> {
         packages::install(&missing)?;
         step.done("installed");
     }
+    crate::build_ebpf::ensure_linker()?;
     deny::ensure()?;
     kube.ensure().map(drop)
 }

@@ -138,3 +138,27 @@ impl Context {
 pub fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_overlay_asks_for_the_test_server_of_this_version() {
+        let overlay = include_str!("../../overlay/kustomization.yaml");
+        let tag = format!("    newTag: {}\n", env!("CARGO_PKG_VERSION"));
+        assert!(overlay.contains(&tag), "{tag} is missing in\n{overlay}");
+    }
+
+    #[test]
+    fn the_first_service_gets_the_first_address_and_the_last_the_one_it_asks_for() {
+        let services = include_str!("../../../manifests/sample/service.yaml");
+        let order: Vec<_> =
+            SAMPLES.iter().map(|sample| services.find(&format!("name: {}\n", sample.service))).collect();
+        assert!(
+            order.iter().all(Option::is_some) && order.is_sorted(),
+            "the sample has not the order {SAMPLES:?}"
+        );
+        assert!(services.contains("sart.terassyi.net/loadBalancerIPs: \"10.0.100.20\""));
+    }
+}
