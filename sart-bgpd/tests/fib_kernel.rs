@@ -1,5 +1,9 @@
 //! `sart-fibd` against the real kernel: each test has a network namespace and a small speaker of its own.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails at its failed step and says why it was skipped")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails at its failed step and says why it was skipped"
+)]
 
 #[path = "fib_kernel/lab.rs"]
 mod lab;
@@ -15,8 +19,10 @@ use lab::{Lab, eventually};
 /// What the main table holds of ours, one line per route, legs joined.
 fn ours(lab: &Lab) -> Vec<String> {
     let text = lab.ip("-o route show proto bgp");
-    let mut lines: Vec<String> =
-        text.lines().map(|line| line.replace('\\', " ").split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(|line| line.replace('\\', " ").split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
     lines.sort();
     lines
 }
@@ -166,12 +172,14 @@ fn connected_local_and_protected_prefixes_are_refused_with_a_reason() {
 
 #[test]
 fn routes_of_others_are_never_touched_and_ours_come_back_within_a_second() {
-    let Some(mut lab) = Lab::new("fib-foreign") else { return };
+    let Some(lab) = Lab::new("fib-foreign") else { return };
     lab.two_links();
     lab.ip("route add 10.0.5.0/24 via 10.9.1.2 proto static metric 20");
     lab.ip("route add 10.0.6.0/24 via 10.9.1.2 proto 187 metric 20");
     lab.ip("route add 10.0.7.0/24 via 10.9.1.2 proto bgp table 100");
-    let others = || (lab.ip("route show proto static"), lab.ip("route show proto 187"), lab.ip("route show table 100"));
+    let others = || {
+        (lab.ip("route show proto static"), lab.ip("route show proto 187"), lab.ip("route show table 100"))
+    };
     let before = others();
     lab.speaker.announce("10.0.1.0/32", &["10.9.0.2"]);
     lab.speaker.announce("10.0.5.0/24", &["10.9.0.2"]);
@@ -253,7 +261,8 @@ fn wrong_flags_and_files_end_with_2_and_one_sentence() {
         (vec!["--api", "10.0.0.1:5001"], "TCP is not supported"),
         (vec!["--colour"], "--colour"),
     ] {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_sart-fibd")).args(&arguments).output().unwrap();
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_sart-fibd")).args(&arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
         assert!(said.contains(expected), "{arguments:?}: {said}");

@@ -140,7 +140,10 @@ impl BgpService for Service {
     async fn get_global(&self, _: Request<GetGlobalRequest>) -> Result<Response<Global>, Status> {
         Err(Status::unimplemented("best paths only"))
     }
-    async fn apply_config(&self, _: Request<ApplyConfigRequest>) -> Result<Response<ApplyConfigResponse>, Status> {
+    async fn apply_config(
+        &self,
+        _: Request<ApplyConfigRequest>,
+    ) -> Result<Response<ApplyConfigResponse>, Status> {
         Err(Status::unimplemented("best paths only"))
     }
     async fn set_global(&self, _: Request<SetGlobalRequest>) -> Result<Response<Global>, Status> {
@@ -167,10 +170,16 @@ impl BgpService for Service {
     ) -> Result<Response<Self::WatchNeighborsStream>, Status> {
         Err(Status::unimplemented("best paths only"))
     }
-    async fn update_paths(&self, _: Request<UpdatePathsRequest>) -> Result<Response<UpdatePathsResponse>, Status> {
+    async fn update_paths(
+        &self,
+        _: Request<UpdatePathsRequest>,
+    ) -> Result<Response<UpdatePathsResponse>, Status> {
         Err(Status::unimplemented("best paths only"))
     }
-    async fn list_paths(&self, _: Request<ListPathsRequest>) -> Result<Response<Self::ListPathsStream>, Status> {
+    async fn list_paths(
+        &self,
+        _: Request<ListPathsRequest>,
+    ) -> Result<Response<Self::ListPathsStream>, Status> {
         Err(Status::unimplemented("best paths only"))
     }
 }

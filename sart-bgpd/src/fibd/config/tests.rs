@@ -48,7 +48,7 @@ fn a_refused_file_names_itself_and_the_place_in_one_line() {
         ("127.0.0.1:5001", "fib.sock", "endpoint: endpoint `fib.sock`"),
         ("    - 254", "    - 0", "channels[0].publishers[0].tables"),
         ("    - 254", "    - 255", "channels[0].publishers: table 255"),
-        ("    - 254", "    - main", "line 13"),
+        ("    - 254", "    - main", "line 12"),
         ("channels:", "channels: []\nx:", "line"),
     ] {
         let error = parse(&UPSTREAM.replace(from, to)).unwrap_err().to_string();
