@@ -5,6 +5,8 @@ mod check;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::check::check_paths;
+
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
@@ -176,12 +178,6 @@ impl NeighborConfig {
             || self.offered_families() != new.offered_families()
             || self.router_id != new.router_id
     }
-
-    /// Whether a path limited to `groups` may go to this neighbour.
-    #[must_use]
-    pub fn takes_groups(&self, groups: &[String]) -> bool {
-        groups.is_empty() || self.groups.is_empty() || groups.iter().any(|group| self.groups.contains(group))
-    }
 }
 
 /// A path that this speaker originates.
@@ -213,6 +209,12 @@ impl LocalPath {
             communities: Vec::new(),
             groups: Vec::new(),
         }
+    }
+
+    /// Whether a neighbour with these groups gets the path.
+    #[must_use]
+    pub fn is_for(&self, groups: &[String]) -> bool {
+        self.groups.is_empty() || groups.is_empty() || self.groups.iter().any(|group| groups.contains(group))
     }
 }
 

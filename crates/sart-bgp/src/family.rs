@@ -1,7 +1,7 @@
 //! Address families as BGP numbers them (RFC 4760). Names the families; must never decide what a session negotiates.
 
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -53,6 +53,36 @@ impl fmt::Display for Family {
             Self::IPV4_UNICAST => f.write_str("ipv4-unicast"),
             Self::IPV6_UNICAST => f.write_str("ipv6-unicast"),
             Self { afi, safi } => write!(f, "afi-{afi}-safi-{safi}"),
+        }
+    }
+}
+
+/// Our addresses on the link that a connection runs over: next hops for what we export there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LocalAddresses {
+    /// Next hop of IPv4 routes; without it none are exported on this session.
+    pub v4: Option<Ipv4Addr>,
+    /// Next hop of IPv6 routes; without it none are exported on this session.
+    pub v6: Option<Ipv6Addr>,
+}
+
+impl LocalAddresses {
+    /// The one address that a socket's own end shows. A shell that knows the interface may fill in the other family.
+    #[must_use]
+    pub const fn of(local: IpAddr) -> Self {
+        match local {
+            IpAddr::V4(v4) => Self { v4: Some(v4), v6: None },
+            IpAddr::V6(v6) => Self { v4: None, v6: Some(v6) },
+        }
+    }
+
+    /// The next hop to use for routes of `family`.
+    #[must_use]
+    pub fn next_hop(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::IPV4_UNICAST => self.v4.map(IpAddr::V4),
+            Family::IPV6_UNICAST => self.v6.map(IpAddr::V6),
+            _ => None,
         }
     }
 }

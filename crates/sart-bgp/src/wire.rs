@@ -1,7 +1,23 @@
 //! The bytes of BGP (RFC 4271 section 4): decides what they mean and what a fault costs. Must never keep state of a
-//! session, panic on any input, or allocate more than a message's size.
+//! session, panic on any input, or allocate more than a small multiple of a message's size.
 #![deny(clippy::indexing_slicing)]
 
 pub mod attr;
+pub mod capability;
+pub mod fault;
+pub mod frame;
 pub mod message;
 pub mod notification;
+pub mod open;
+pub mod update;
+
+mod code;
+mod nlri;
+mod pack;
+#[cfg(test)]
+mod proptests;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+pub use self::pack::{Packed, end_of_rib, pack_announcements, pack_withdrawals};

@@ -55,13 +55,13 @@ fn every_refusal_names_field_and_value() {
 
 #[test]
 fn groups_match_only_on_an_intersection_and_absence_means_all() {
-    let mut neighbor = NeighborConfig::new("a", IpAddr::from([192, 0, 2, 1]), 1);
+    let mut path = LocalPath::new("10.1.0.0/24".parse().unwrap());
     let group = |name: &str| vec![name.to_owned()];
-    assert!(neighbor.takes_groups(&group("x")), "a neighbour without groups takes every path");
-    neighbor.groups = group("y");
-    assert!(!neighbor.takes_groups(&group("x")));
-    assert!(neighbor.takes_groups(&group("y")));
-    assert!(neighbor.takes_groups(&[]), "a path without groups goes everywhere");
+    assert!(path.is_for(&group("y")), "a path without groups goes everywhere");
+    path.groups = group("x");
+    assert!(!path.is_for(&group("y")));
+    assert!(path.is_for(&group("x")));
+    assert!(path.is_for(&[]), "a neighbour without groups takes every path");
 }
 
 #[test]

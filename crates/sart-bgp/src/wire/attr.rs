@@ -2,11 +2,21 @@
 //! must never decide what a route is worth.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+mod aggregator;
+pub mod as_path;
+mod communities;
+mod list;
+mod multiprotocol;
+mod next_hop;
+mod reflection;
+mod rule;
+mod scalar;
 
 pub use self::as_path::{AsPath, Segment, SegmentKind};
-
-pub mod as_path;
+pub(crate) use self::list::{DecodedList, ListContext, decode_list, encode_list};
+pub(crate) use self::multiprotocol::{encode_reach, encode_unreach};
 
 /// Everything a route carries besides its prefix and next hop, after RFC 6793 merging. Shared between routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,5 +93,5 @@ pub struct NextHop {
     /// The address to forward to.
     pub address: IpAddr,
     /// The link-local address that RFC 2545 section 3 lets travel beside a global one.
-    pub link_local: Option<core::net::Ipv6Addr>,
+    pub link_local: Option<Ipv6Addr>,
 }

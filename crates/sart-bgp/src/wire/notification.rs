@@ -3,6 +3,9 @@
 
 use core::fmt;
 
+use super::message::{HEADER_LEN, MAX_LEN, MessageKind, frame};
+use super::reader::Reader;
+
 /// A NOTIFICATION.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
@@ -37,6 +40,8 @@ impl Notification {
     pub const NO_COMMON_CAPABILITY: (u8, u8) = (2, 7);
     /// Malformed Attribute List.
     pub const MALFORMED_ATTRIBUTES: (u8, u8) = (3, 1);
+    /// Unrecognized Well-known Attribute.
+    pub const UNRECOGNIZED_WELL_KNOWN: (u8, u8) = (3, 2);
     /// Optional Attribute Error.
     pub const OPTIONAL_ATTRIBUTE: (u8, u8) = (3, 9);
     /// Invalid Network Field.
@@ -72,6 +77,31 @@ impl Notification {
         Self { code, subcode, data: data.to_vec() }
     }
 
+    /// The message; data that does not fit is cut.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut body = vec![self.code, self.subcode];
+        body.extend(self.data.iter().take(MAX_LEN - HEADER_LEN - 2));
+        frame(MessageKind::Notification, &body)
+    }
+
+    /// Reads a body; `None` if it is shorter than two octets, which framing rules out.
+    #[must_use]
+    pub fn decode(body: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(body);
+        Some(Self { code: reader.u8()?, subcode: reader.u8()?, data: reader.rest().to_vec() })
+    }
+
+    /// The text that comes with a shutdown (RFC 9003), as far as it is UTF-8.
+    #[must_use]
+    pub fn shutdown_text(&self) -> Option<String> {
+        if self.code != 6 || !matches!(self.subcode, 2 | 4) {
+            return None;
+        }
+        let text = Reader::new(&self.data).block8().filter(|text| !text.is_empty())?;
+        Some(String::from_utf8_lossy(text).into_owned())
+    }
+
     /// The name of the code.
     #[must_use]
     pub const fn code_name(&self) -> &'static str {
@@ -101,6 +131,7 @@ impl Notification {
             Self::BAD_HOLD_TIME => "unacceptable hold time",
             Self::NO_COMMON_CAPABILITY => "unsupported capability",
             Self::MALFORMED_ATTRIBUTES => "malformed attribute list",
+            Self::UNRECOGNIZED_WELL_KNOWN => "unrecognized well-known attribute",
             Self::OPTIONAL_ATTRIBUTE => "optional attribute error",
             Self::INVALID_NETWORK => "invalid network field",
             Self::UNEXPECTED_IN_OPEN_SENT => "unexpected message in OpenSent",
@@ -125,8 +156,12 @@ impl fmt::Display for Notification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "NOTIFICATION {}/{} ({}", self.code, self.subcode, self.code_name())?;
         match self.subcode_name() {
-            Some(name) => write!(f, ", {name})"),
-            None => f.write_str(")"),
+            Some(name) => write!(f, ", {name})")?,
+            None => f.write_str(")")?,
+        }
+        match self.shutdown_text() {
+            Some(text) => write!(f, ": {text:?}"),
+            None => Ok(()),
         }
     }
 }

@@ -1,0 +1,6 @@
+//! The tables by hand: import, choice, export and what follows from each change.
+
+mod choice;
+mod exchange;
+mod import_rules;
+pub(super) mod stage;

@@ -1,0 +1,111 @@
+//! A small stage for the other tests: neighbours, routes, and what was told.
+
+use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::config::{ImportPolicy, TransitPolicy};
+use crate::family::{Family, LocalAddresses};
+use crate::rib::{Outgoing, PeerConfig, Rib, RibConfig};
+use crate::wire::attr::{AsPath, Attributes, NextHop, Segment, SegmentKind};
+use crate::wire::frame::Framer;
+use crate::wire::message::MessageKind;
+use crate::wire::update::{Announced, Update, UpdateContext};
+
+pub(in crate::rib) const OWN_AS: u32 = 65000;
+pub(in crate::rib) const NOW: Duration = Duration::from_secs(10);
+
+pub(in crate::rib) fn ip(last: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))
+}
+
+pub(in crate::rib) fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+pub(in crate::rib) fn path(asns: &[u32]) -> Attributes {
+    let segments = if asns.is_empty() {
+        Vec::new()
+    } else {
+        vec![Segment { kind: SegmentKind::Sequence, asns: asns.to_vec() }]
+    };
+    Attributes { as_path: AsPath { segments }, ..Attributes::default() }
+}
+
+/// Accepts everything, multipath and transit on.
+pub(in crate::rib) fn rules() -> RibConfig {
+    RibConfig {
+        asn: OWN_AS,
+        router_id: Ipv4Addr::new(10, 0, 0, 1),
+        multipath: true,
+        prefer_oldest: false,
+        transit: TransitPolicy::Full,
+        import: ImportPolicy { accept_all: true, ..ImportPolicy::default() },
+    }
+}
+
+pub(in crate::rib) fn context(internal: bool) -> UpdateContext {
+    UpdateContext { as4: true, internal, families: Family::SUPPORTED.to_vec() }
+}
+
+/// Neighbour `last` of AS `asn`, router id 10.0.1.`last`, reached from 192.0.2.254.
+pub(in crate::rib) fn up(rib: &mut Rib, last: u8, asn: u32) {
+    let config = PeerConfig {
+        asn,
+        router_id: Ipv4Addr::new(10, 0, 1, last),
+        update: context(asn == OWN_AS),
+        groups: Vec::new(),
+        next_hops: LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 254)), v6: None },
+    };
+    rib.peer_up(ip(last), config);
+}
+
+pub(in crate::rib) fn announce(rib: &mut Rib, from: u8, prefix: &str, attributes: Attributes) {
+    let update = Update {
+        announced: vec![Announced {
+            next_hop: NextHop { address: ip(from), link_local: None },
+            prefixes: vec![net(prefix)],
+        }],
+        attributes,
+        ..Update::default()
+    };
+    rib.update(ip(from), &update, NOW);
+}
+
+pub(in crate::rib) fn withdraw(rib: &mut Rib, from: u8, prefix: &str) {
+    let update = Update { withdrawn: vec![net(prefix)], ..Update::default() };
+    rib.update(ip(from), &update, NOW);
+}
+
+/// The UPDATEs for one neighbour out of a flush.
+pub(in crate::rib) fn told(outgoing: &[Outgoing], to: u8) -> Vec<Update> {
+    let mut framer = Framer::default();
+    for out in outgoing.iter().filter(|out| out.peer == ip(to)) {
+        framer.push(&out.bytes);
+    }
+    let frames = core::iter::from_fn(|| framer.next_frame().unwrap());
+    frames
+        .filter(|frame| frame.kind == MessageKind::Update)
+        .map(|frame| Update::decode(&frame.body, &context(true)).unwrap())
+        .filter(|update| update.end_of_rib.is_none())
+        .collect()
+}
+
+/// Prefixes announced and withdrawn to one neighbour.
+pub(in crate::rib) fn changes(outgoing: &[Outgoing], to: u8) -> (Vec<String>, Vec<String>) {
+    let updates = told(outgoing, to);
+    let text = |prefixes: &[IpNet]| prefixes.iter().map(IpNet::to_string).collect::<Vec<_>>();
+    let announced = updates.iter().flat_map(|u| u.announced.iter().flat_map(|part| text(&part.prefixes)));
+    let withdrawn = updates.iter().flat_map(|u| text(&u.withdrawn));
+    (announced.collect(), withdrawn.collect())
+}
+
+/// The neighbour of the best path: 0 for our own, none if there is no path.
+pub(in crate::rib) fn best(rib: &Rib, prefix: &str) -> Option<u8> {
+    let destination = rib.destination(&net(prefix))?;
+    Some(destination.best()?.learned.map_or(0, |learned| match learned.peer {
+        IpAddr::V4(v4) => v4.octets()[3],
+        IpAddr::V6(_) => u8::MAX,
+    }))
+}

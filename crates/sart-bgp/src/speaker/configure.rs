@@ -1,0 +1,192 @@
+//! Makes the running speaker equal to a configuration: compares, and touches only what differs. Must never change
+//! anything before the whole configuration was found good.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+
+use super::neighbor::Neighbor;
+use super::{Applied, PathsUpdated, Running, Speaker, SpeakerOutput};
+use crate::config::{Config, ConfigError, Global, LocalPath, NeighborConfig};
+use crate::rib::{Rib, RibConfig};
+use crate::session::{Input, Session, SessionConfig};
+use crate::wire::notification::Notification;
+
+impl Speaker {
+    /// Makes the whole configuration equal to `config`; what is unchanged is not touched.
+    ///
+    /// # Errors
+    /// The first fault of `config`; then nothing has changed.
+    pub fn apply_config(&mut self, config: Config, now: Duration) -> Result<Applied, ConfigError> {
+        config.check()?;
+        let paths_changed = self.apply_tables(&config, now);
+        let kept: BTreeSet<_> = config.neighbors.iter().map(|neighbor| neighbor.address).collect();
+        let gone: Vec<_> = self.neighbors.keys().filter(|address| !kept.contains(address)).copied().collect();
+        let mut applied =
+            Applied { neighbors_removed: gone.len() as u32, paths_changed, ..Applied::default() };
+        for address in gone {
+            self.remove_neighbor(address, now);
+        }
+        for neighbor in config.neighbors {
+            let session =
+                SessionConfig { asn: config.global.asn, router_id: config.global.router_id, neighbor };
+            self.apply_neighbor(session, &mut applied, now);
+        }
+        self.settle.configured(now);
+        self.finish(now);
+        Ok(applied)
+    }
+
+    /// Changes identity and switches only. A new AS number or router id restarts every session.
+    ///
+    /// # Errors
+    /// The first fault of `global`; then nothing has changed.
+    pub fn set_global(&mut self, global: Global, now: Duration) -> Result<(), ConfigError> {
+        let config = Config { global, neighbors: self.neighbor_configs(), paths: self.local_paths() };
+        self.apply_config(config, now).map(|_| ())
+    }
+
+    /// Adds one neighbour.
+    ///
+    /// # Errors
+    /// If there is no identity yet, a field is wrong, or address or name are taken.
+    pub fn add_neighbor(&mut self, neighbor: NeighborConfig, now: Duration) -> Result<(), ConfigError> {
+        let mut config = self.config()?;
+        if let Some(old) = config.neighbors.iter().find(|old| old.address == neighbor.address) {
+            return Err(ConfigError::NeighborExists { address: old.address, name: old.name.clone() });
+        }
+        config.neighbors.push(neighbor);
+        self.apply_config(config, now).map(|_| ())
+    }
+
+    /// Removes one neighbour; its session ends with Cease/Peer De-configured.
+    ///
+    /// # Errors
+    /// If no neighbour has that address.
+    pub fn delete_neighbor(&mut self, address: IpAddr, now: Duration) -> Result<(), ConfigError> {
+        if !self.neighbors.contains_key(&address) {
+            return Err(ConfigError::UnknownNeighbor { address });
+        }
+        self.remove_neighbor(address, now);
+        self.finish(now);
+        Ok(())
+    }
+
+    /// Originates and withdraws own paths in one pass. Repeating an upsert with equal content sends nothing.
+    ///
+    /// # Errors
+    /// If nothing is configured, a prefix has host bits, or one is given twice among the upserts; then nothing has
+    /// changed.
+    pub fn update_paths(
+        &mut self,
+        upserts: Vec<LocalPath>,
+        withdrawals: &[IpNet],
+        now: Duration,
+    ) -> Result<PathsUpdated, ConfigError> {
+        crate::config::check_paths(&upserts)?;
+        let rib = &mut self.running.as_mut().ok_or(ConfigError::NoGlobal)?.rib;
+        let mut updated = PathsUpdated::default();
+        for prefix in withdrawals {
+            if rib.withdraw(prefix) {
+                updated.changed += 1;
+            } else {
+                updated.unknown += 1;
+            }
+        }
+        for path in upserts {
+            updated.changed += u32::from(rib.originate(path, now));
+        }
+        self.finish(now);
+        Ok(updated)
+    }
+
+    /// Ends every session with Cease/Administrative Shutdown and dials no more, until a configuration is applied.
+    pub fn shutdown(&mut self, now: Duration) {
+        for address in self.neighbors.keys().copied().collect::<Vec<_>>() {
+            self.feed(address, Input::Stop(Notification::new(Notification::ADMIN_SHUTDOWN)), now);
+        }
+        self.finish(now);
+    }
+
+    /// The own paths, in order of prefix.
+    #[must_use]
+    pub fn local_paths(&self) -> Vec<LocalPath> {
+        self.running.iter().flat_map(|running| running.rib.locals().cloned()).collect()
+    }
+
+    fn config(&self) -> Result<Config, ConfigError> {
+        let global = self.global().ok_or(ConfigError::NoGlobal)?.clone();
+        Ok(Config { global, neighbors: self.neighbor_configs(), paths: self.local_paths() })
+    }
+
+    fn neighbor_configs(&self) -> Vec<NeighborConfig> {
+        self.neighbors.values().map(|neighbor| neighbor.session.config().neighbor.clone()).collect()
+    }
+
+    /// Rules and own paths. How many of the latter changed.
+    fn apply_tables(&mut self, config: &Config, now: Duration) -> u32 {
+        let global = &config.global;
+        let rules = RibConfig {
+            asn: global.asn,
+            router_id: global.router_id,
+            multipath: global.multipath,
+            prefer_oldest: false,
+            transit: global.transit,
+            import: global.import.clone(),
+        };
+        let running = self
+            .running
+            .get_or_insert_with(|| Running { global: global.clone(), rib: Rib::new(rules.clone()) });
+        running.global = global.clone();
+        running.rib.configure(rules);
+        let wanted: BTreeSet<_> = config.paths.iter().map(|path| path.prefix).collect();
+        let gone: Vec<_> =
+            running.rib.locals().map(|path| path.prefix).filter(|prefix| !wanted.contains(prefix)).collect();
+        let withdrawn = gone.iter().filter(|prefix| running.rib.withdraw(prefix)).count();
+        let changed = config.paths.iter().filter(|path| running.rib.originate((*path).clone(), now)).count();
+        (withdrawn + changed) as u32
+    }
+
+    fn apply_neighbor(&mut self, config: SessionConfig, applied: &mut Applied, now: Duration) {
+        let address = config.neighbor.address;
+        let Some(neighbor) = self.neighbors.get_mut(&address) else {
+            applied.neighbors_added += 1;
+            let session = Session::new(config, seed_of(self.seed, address));
+            self.neighbors.insert(address, Neighbor::new(session));
+            self.outputs.push_back(SpeakerOutput::NeighborChanged { peer: address });
+            self.feed(address, Input::Start, now);
+            return;
+        };
+        if *neighbor.session.config() != config {
+            let groups = config.neighbor.groups.clone();
+            let (outputs, reset) = neighbor.session.reconfigure(config, now);
+            applied.neighbors_reset += u32::from(reset);
+            self.follow(address, outputs, now);
+            if let Some(running) = &mut self.running {
+                running.rib.set_groups(address, &groups);
+            }
+            self.outputs.push_back(SpeakerOutput::NeighborChanged { peer: address });
+        }
+        // Does nothing unless the speaker was shut down before.
+        self.feed(address, Input::Start, now);
+    }
+
+    fn remove_neighbor(&mut self, address: IpAddr, now: Duration) {
+        self.feed(address, Input::Stop(Notification::new(Notification::PEER_DECONFIGURED)), now);
+        self.neighbors.remove(&address);
+        self.outputs.push_back(SpeakerOutput::NeighborDeleted { peer: address });
+    }
+}
+
+/// A seed of its own for every neighbour, so that timers do not run in step (FNV-1a).
+fn seed_of(seed: u64, address: IpAddr) -> u64 {
+    let octets = match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    octets.iter().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, octet| {
+        (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

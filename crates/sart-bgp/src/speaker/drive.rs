@@ -1,0 +1,173 @@
+//! Carries events to sessions, what sessions say to the RIB, and what the RIB says back to sessions. Must never judge a
+//! message or a route itself.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use super::{Link, LocalAddresses, Speaker, SpeakerInput, SpeakerOutput};
+use crate::family::Family;
+use crate::rib::PeerConfig;
+use crate::session::{ConnId, Direction, Input, Output, SessionEvent};
+use crate::wire::update::Update;
+
+impl Speaker {
+    /// Feeds one event. Then drain [`Speaker::poll_output`].
+    pub fn handle(&mut self, input: SpeakerInput<'_>, now: Duration) {
+        match input {
+            SpeakerInput::Accepted { conn, peer, local } => {
+                self.connected(conn, (peer.ip().to_canonical(), local), Direction::Inbound, now);
+            }
+            SpeakerInput::Dialled { conn, peer, local } => {
+                self.connected(conn, (peer, local), Direction::Outbound, now);
+            }
+            SpeakerInput::DialFailed { peer, error } => self.feed(peer, Input::DialFailed { error }, now),
+            SpeakerInput::Received { conn, bytes } => {
+                if let Some(link) = self.connections.get(&conn) {
+                    self.feed(link.peer, Input::Received { conn, bytes }, now);
+                }
+            }
+            SpeakerInput::Closed { conn, end } => {
+                if let Some(link) = self.connections.get(&conn) {
+                    self.feed(link.peer, Input::Closed { conn, end }, now);
+                }
+            }
+            SpeakerInput::Tick => self.tick(now),
+        }
+        self.finish(now);
+    }
+
+    fn tick(&mut self, now: Duration) {
+        let due = |deadline: Option<Duration>| deadline.is_some_and(|deadline| deadline <= now);
+        let late: Vec<_> = self
+            .neighbors
+            .iter()
+            .filter(|(_, neighbor)| due(neighbor.session.next_deadline()))
+            .map(|(address, _)| *address)
+            .collect();
+        for address in late {
+            self.feed(address, Input::Tick, now);
+        }
+    }
+
+    fn connected(
+        &mut self,
+        conn: ConnId,
+        (peer, local): (IpAddr, LocalAddresses),
+        direction: Direction,
+        now: Duration,
+    ) {
+        if !self.neighbors.contains_key(&peer) {
+            self.outputs.push_back(SpeakerOutput::Close { conn });
+            return;
+        }
+        self.connections.insert(conn, Link { peer, local });
+        self.feed(peer, Input::Connected { conn, direction }, now);
+    }
+
+    /// Gives a session its input and does what it says.
+    pub(super) fn feed(&mut self, address: IpAddr, input: Input<'_>, now: Duration) {
+        if let Some(neighbor) = self.neighbors.get_mut(&address) {
+            let outputs = neighbor.session.handle(input, now);
+            self.follow(address, outputs, now);
+        }
+    }
+
+    pub(super) fn follow(&mut self, address: IpAddr, outputs: Vec<Output>, now: Duration) {
+        for output in outputs {
+            match output {
+                Output::Dial => self.dial(address),
+                Output::Send { conn, bytes } => self.outputs.push_back(SpeakerOutput::Send { conn, bytes }),
+                Output::Close { conn } => {
+                    self.connections.remove(&conn);
+                    self.outputs.push_back(SpeakerOutput::Close { conn });
+                }
+                Output::Up => self.up(address),
+                Output::Down => self.down(address),
+                Output::Update(update) => self.update(address, &update, now),
+                Output::Refresh(family) => self.refresh(address, family),
+                Output::Event(event) => self.event(address, event),
+            }
+        }
+    }
+
+    fn dial(&mut self, peer: IpAddr) {
+        if let Some(neighbor) = self.neighbors.get(&peer) {
+            let port = neighbor.session.config().neighbor.dial_port();
+            self.outputs.push_back(SpeakerOutput::Dial { peer, port });
+        }
+    }
+
+    /// The RIB takes the neighbour in at the very moment it is Established, with everything there is to tell: nothing
+    /// can get lost in between.
+    fn up(&mut self, address: IpAddr) {
+        let (Some(neighbor), Some(running)) = (self.neighbors.get_mut(&address), self.running.as_mut())
+        else {
+            return;
+        };
+        neighbor.ended.clear();
+        let session = &neighbor.session;
+        let link = session.established_conn().and_then(|conn| self.connections.get(&conn));
+        let (Some(negotiated), Some(link)) = (session.negotiated(), link) else { return };
+        let config = PeerConfig {
+            asn: session.config().neighbor.asn,
+            router_id: negotiated.router_id,
+            update: negotiated.update.clone(),
+            groups: session.config().neighbor.groups.clone(),
+            next_hops: link.local,
+        };
+        running.rib.peer_up(address, config);
+    }
+
+    fn down(&mut self, address: IpAddr) {
+        if let Some(running) = &mut self.running {
+            running.rib.peer_down(address);
+        }
+    }
+
+    fn update(&mut self, peer: IpAddr, update: &Update, now: Duration) {
+        if let Some(running) = &mut self.running {
+            running.rib.update(peer, update, now);
+        }
+        if let (Some(family), Some(neighbor)) = (update.end_of_rib, self.neighbors.get_mut(&peer)) {
+            if !neighbor.ended.contains(&family) {
+                neighbor.ended.push(family);
+            }
+            self.flush_feed();
+            self.outputs.push_back(SpeakerOutput::EndOfRib { peer, family });
+        }
+    }
+
+    fn refresh(&mut self, address: IpAddr, family: Family) {
+        if let Some(running) = &mut self.running {
+            running.rib.refresh(address, family);
+        }
+    }
+
+    fn event(&mut self, peer: IpAddr, event: SessionEvent) {
+        let shown = event.is_failure() || matches!(event, SessionEvent::State { .. });
+        self.outputs.push_back(SpeakerOutput::Session { peer, event });
+        if shown {
+            self.outputs.push_back(SpeakerOutput::NeighborChanged { peer });
+        }
+    }
+
+    fn flush_feed(&mut self) {
+        if let Some(running) = &mut self.running {
+            self.outputs.extend(running.rib.take_feed().into_iter().map(SpeakerOutput::BestPath));
+        }
+    }
+
+    /// Sends what follows from everything that has just happened.
+    pub(super) fn finish(&mut self, now: Duration) {
+        self.flush_feed();
+        for outgoing in self.running.iter_mut().flat_map(|running| running.rib.flush()) {
+            let Some(neighbor) = self.neighbors.get_mut(&outgoing.peer) else { continue };
+            let Some(conn) = neighbor.session.established_conn() else { continue };
+            neighbor.session.count_updates_sent(outgoing.messages);
+            self.outputs.push_back(SpeakerOutput::Send { conn, bytes: outgoing.bytes });
+        }
+        if self.settle.check(self.neighbors.values(), now) {
+            self.outputs.push_back(SpeakerOutput::Settled);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Speakers joined by simulated links: what they agree on, what they tell each other, and what they must not.
+
+mod convergence;
+mod lab;
+mod regressions;
+mod session_rules;

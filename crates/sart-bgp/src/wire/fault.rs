@@ -1,0 +1,110 @@
+//! What a fault in an UPDATE costs: the type decides the answer (RFC 7606). Must never be softened by a caller.
+
+use core::fmt;
+
+use super::code;
+use super::notification::Notification;
+
+/// The price of a fault, cheapest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultClass {
+    /// The attribute is dropped, the route kept.
+    AttributeDiscard,
+    /// The routes of the UPDATE are taken as withdrawn.
+    TreatAsWithdraw,
+    /// The session ends: the routes of the UPDATE cannot be told.
+    SessionReset,
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The flags contradict the type.
+    Flags,
+    /// The length does not fit the type.
+    Length,
+    /// The value is not one that the type has.
+    Value,
+    /// The attribute runs over the end of the list, or its header is cut.
+    Overrun,
+    /// The attribute came twice.
+    Duplicate,
+    /// A mandatory attribute is missing.
+    Missing,
+    /// Only internal neighbours may send it.
+    NotFromExternal,
+    /// A well-known attribute that does not exist.
+    Unrecognized,
+    /// A family that was not negotiated.
+    Family,
+    /// A prefix is too long or cut off.
+    Prefix,
+}
+
+/// One fault of an UPDATE.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} {problem}: {class}", Attribute(*code))]
+pub struct Fault {
+    /// Type code of the attribute; 0 for the message itself.
+    pub code: u8,
+    /// What is wrong.
+    pub problem: Problem,
+    /// What it costs.
+    pub class: FaultClass,
+}
+
+impl Fault {
+    /// The answer on the wire, used only if the class is [`FaultClass::SessionReset`].
+    #[must_use]
+    pub const fn notification(&self) -> Notification {
+        Notification::new(match (self.code, self.problem) {
+            (0, Problem::Prefix) => Notification::INVALID_NETWORK,
+            (_, Problem::Unrecognized) => Notification::UNRECOGNIZED_WELL_KNOWN,
+            (code::MP_REACH | code::MP_UNREACH, Problem::Length | Problem::Prefix | Problem::Value) => {
+                Notification::OPTIONAL_ATTRIBUTE
+            }
+            _ => Notification::MALFORMED_ATTRIBUTES,
+        })
+    }
+}
+
+impl fmt::Display for FaultClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AttributeDiscard => "attribute discarded",
+            Self::TreatAsWithdraw => "routes withdrawn",
+            Self::SessionReset => "session reset",
+        })
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Flags => "has wrong flags",
+            Self::Length => "has a wrong length",
+            Self::Value => "has an invalid value",
+            Self::Overrun => "overruns its list",
+            Self::Duplicate => "came twice",
+            Self::Missing => "is missing",
+            Self::NotFromExternal => "came from an external neighbor",
+            Self::Unrecognized => "is an unknown well-known attribute",
+            Self::Family => "names a family that was not negotiated",
+            Self::Prefix => "has a malformed prefix",
+        })
+    }
+}
+
+struct Attribute(u8);
+
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("UPDATE"),
+            unnamed => match code::name(unnamed) {
+                Some(name) => f.write_str(name),
+                None => write!(f, "attribute {unnamed}"),
+            },
+        }
+    }
+}
