@@ -22,7 +22,7 @@ pub use facts::{
 };
 pub use grouped::Grouped;
 pub use observed::{
-    Announced, Forwarding, Observed, Proxy, Row, Session, SpeakerLink, SpeakerView, Sync, VipPort,
+    Announced, Forwarding, Observed, Proxy, Row, Session, SpeakerLink, SpeakerView, Sync, Uplinks, VipPort,
 };
 pub use plan::{Decisions, ForwardingPlan, Paths, Plan, Rows, SpeakerPlan, plan};
 pub use planner::{Change, Planner};

@@ -1,7 +1,7 @@
 //! A small node for tests: one Service `ns/web` at 10.0.1.0:80 on uplink `eth0`, everything synced and proven unless a test
 //! changes it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::*;
 
@@ -50,6 +50,12 @@ pub(super) fn serving() -> Forwarding {
     Forwarding::Serving { rows: BTreeMap::new(), refused: BTreeMap::new(), attached: vec!["eth0".into()] }
 }
 
+/// kube-proxy is healthy and serves the VIP, or not.
+pub(super) fn rules(present: bool) -> Proxy {
+    let served = present.then(|| (vip().address, vip().port, sart_netlink::Protocol::Tcp));
+    Proxy::Healthy { rules: std::sync::Arc::new(served.into_iter().collect()) }
+}
+
 pub(super) fn observed(policy: TrafficPolicy) -> Observed {
     let mut observed = Observed::new("node0");
     observed.synced =
@@ -63,9 +69,9 @@ pub(super) fn observed(policy: TrafficPolicy) -> Observed {
         generation: 1,
     });
     observed.peers.insert("spine0".into(), peer("9.9.9.9"));
-    observed.uplinks = Some(BTreeSet::from(["eth0".to_owned()]));
+    observed.uplinks = Some(Uplinks::from([("eth0".to_owned(), 2)]));
     observed.forwarding = serving();
-    observed.proxy = Proxy::Healthy { ports: BTreeSet::from([vip()]) };
+    observed.proxy = rules(true);
     observed.services.insert(web(), service(policy));
     observed.adverts.set(advert_key(), web(), advert());
     observed.slices.set(ObjectKey::new("ns", "web-1"), web(), slice(true, vec![endpoint(1, true)]));
@@ -78,7 +84,7 @@ pub(super) fn program(observed: &mut Observed, plan: &Plan) {
     let Some(wanted) = &plan.forwarding else { return };
     if let Forwarding::Serving { rows, attached, .. } = &mut observed.forwarding {
         *rows = wanted.rows.clone();
-        *attached = wanted.uplinks.iter().cloned().collect();
+        *attached = wanted.uplinks.keys().cloned().collect();
     }
 }
 

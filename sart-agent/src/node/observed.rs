@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use sart_netlink::ServiceRules;
 
 use super::backends::Backend;
 use super::facts::{AdvertFact, BgpFact, NodeFact, ObjectKey, PeerFact, ServiceFact, SliceFact, Transport};
@@ -22,6 +23,9 @@ pub struct VipPort {
     /// Port.
     pub port: u16,
 }
+
+/// Interface name → index: a link that was made anew under its old name is another one.
+pub type Uplinks = BTreeMap<String, u32>;
 
 /// What the maps hold for one VIP port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,8 +85,8 @@ pub enum Proxy {
     Unknown,
     /// Its health endpoint is fresh; these ports stand in its rules.
     Healthy {
-        /// Ports found.
-        ports: BTreeSet<VipPort>,
+        /// What its rules serve.
+        rules: Arc<ServiceRules>,
     },
     /// Its health endpoint or its rules give no proof.
     Unproven {
@@ -160,8 +164,8 @@ pub struct Observed {
     pub slices: Grouped<SliceFact>,
     /// Addresses of API servers known from configuration.
     pub api_servers: BTreeSet<IpAddr>,
-    /// Links over which neighbours are reached; `None` before they were looked up.
-    pub uplinks: Option<BTreeSet<String>>,
+    /// Links over which neighbours are reached, with their index; `None` before they were looked up.
+    pub uplinks: Option<Uplinks>,
     /// eBPF dataplane.
     pub forwarding: Forwarding,
     /// kube-proxy.

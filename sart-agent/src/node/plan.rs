@@ -2,14 +2,14 @@
 //! planning again after it was reached yields the same plan. The order between the parts is in the plan itself: a path is
 //! only in it once its rows were read back, and a row stays in it until the speaker has confirmed the withdrawal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::announce::{self, Advertised, Withheld};
 use super::facts::{ObjectKey, PeerProblem, TrafficPolicy};
-use super::observed::{Forwarding, Observed, Row, VipPort};
+use super::observed::{Forwarding, Observed, Row, Uplinks, VipPort};
 use super::proof;
 use super::routes::{self, LoopStoppers};
 use super::speaker::{self, SpeakerConfig};
@@ -34,7 +34,7 @@ pub struct SpeakerPlan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardingPlan {
     /// Links with our programs.
-    pub uplinks: BTreeSet<String>,
+    pub uplinks: Uplinks,
     /// Rows.
     pub rows: Rows,
 }

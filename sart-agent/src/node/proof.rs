@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use sart_api::Proof;
+use sart_netlink::{Protocol, ServiceRules};
 
 use super::backends::PortBackends;
 use super::facts::{PortFact, ServiceFact, SliceFact, TrafficPolicy, Transport};
@@ -65,7 +66,7 @@ fn maps_are_used(observed: &Observed, ports: &[ServedPort]) -> bool {
     observed
         .uplinks
         .as_ref()
-        .is_some_and(|uplinks| !uplinks.is_empty() && uplinks.iter().all(|uplink| attached.contains(uplink)))
+        .is_some_and(|uplinks| !uplinks.is_empty() && uplinks.keys().all(|uplink| attached.contains(uplink)))
         && ports.iter().all(|port| fits_maps(&port.vip) && !refused.contains_key(&port.vip))
 }
 
@@ -86,11 +87,20 @@ fn in_maps(observed: &Observed, ports: &[ServedPort], announced: bool) -> Result
 
 fn in_proxy(proxy: &Proxy, ports: &[ServedPort]) -> Result<(), String> {
     match proxy {
-        Proxy::Healthy { ports: rules } => match ports.iter().find(|port| !rules.contains(&port.vip)) {
+        Proxy::Healthy { rules } => match ports.iter().find(|port| !stands_in(rules, &port.vip)) {
             None => Ok(()),
             Some(port) => Err(format!("{} is not in kube-proxy's rules", port.vip)),
         },
         Proxy::Unproven { message } => Err(message.clone()),
         Proxy::Unknown => Err("kube-proxy has not been asked yet".to_owned()),
     }
+}
+
+fn stands_in(rules: &ServiceRules, vip: &VipPort) -> bool {
+    let protocol = match vip.transport {
+        Transport::Tcp => Protocol::Tcp,
+        Transport::Udp => Protocol::Udp,
+        Transport::Sctp => Protocol::Sctp,
+    };
+    rules.contains(vip.address, vip.port, protocol)
 }

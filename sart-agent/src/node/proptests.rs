@@ -77,8 +77,7 @@ fn apply_wide(observed: &mut Observed, event: &Event, last: &Plan) -> Change {
             Change::Everything
         }
         Event::Rules(present) => {
-            let ports = present.then(vip).into_iter().collect();
-            observed.proxy = Proxy::Healthy { ports };
+            observed.proxy = rules(*present);
             Change::Vip(vip().address)
         }
         Event::Refuse => {
@@ -125,7 +124,7 @@ fn is_proven(observed: &Observed) -> bool {
         Forwarding::Serving { rows, .. } => rows.contains_key(&vip()),
         _ => false,
     };
-    let in_rules = matches!(&observed.proxy, Proxy::Healthy { ports } if ports.contains(&vip()));
+    let in_rules = observed.proxy == rules(true);
     match (&observed.forwarding, observed.services.get(&web()).map(|service| service.policy)) {
         (Forwarding::Serving { .. }, Some(TrafficPolicy::Local)) => in_maps,
         _ => in_rules,

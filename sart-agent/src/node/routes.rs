@@ -27,7 +27,7 @@ pub struct LoopStoppers {
 /// Every VIP of the cluster: a router may still send for one that this node has just withdrawn.
 pub(super) fn stoppers(observed: &Observed) -> LoopStoppers {
     LoopStoppers {
-        uplinks: observed.uplinks.clone().unwrap_or_default(),
+        uplinks: observed.uplinks.iter().flat_map(|uplinks| uplinks.keys().cloned()).collect(),
         prefixes: observed.adverts.items().map(|advert| advert.prefix).collect(),
     }
 }

@@ -1,7 +1,5 @@
 //! The node's decisions, case by case.
 
-use std::collections::BTreeSet;
-
 use sart_api::Proof;
 
 use super::fixtures::*;
@@ -119,7 +117,7 @@ fn a_cluster_vip_needs_kube_proxy_and_any_ready_endpoint_and_no_row() {
     let plan_ok = settle(&mut observed);
     assert_eq!(decision(&plan_ok), Ok(Proof::KubeProxy));
     assert!(!programs(&plan_ok));
-    observed.proxy = Proxy::Healthy { ports: BTreeSet::new() };
+    observed.proxy = rules(false);
     assert_eq!(decision(&plan(&observed)), Err("NoProof"));
     observed.proxy = Proxy::Unproven { message: "healthz: 503".into() };
     assert_eq!(decision(&plan(&observed)), Err("NoProof"));

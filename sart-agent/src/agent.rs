@@ -1,0 +1,124 @@
+//! Puts the agent together: takes the lock, starts every task, and ends when one of them does or a signal comes. Ending
+//! leaves paths, maps and routes as they are: forwarding outlives the agent.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use kube::{Client, Config};
+use sart_telemetry::{Health, TelemetryServer};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{self, Sender};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::cli::Mode;
+use crate::engine::{Engine, Orders, orders};
+use crate::event::Event;
+use crate::lock::{self, LockError};
+use crate::metrics::Metrics;
+use crate::node::Observed;
+use crate::proxy::ProxyWatch;
+use crate::settings::Settings;
+use crate::speaker::SpeakerClient;
+use crate::status::StatusWriter;
+use crate::uplinks::UplinkWatch;
+use crate::{dataplane, forwarding, stoppers, watch};
+
+/// Events in flight. A full queue slows the watches down, never the engine.
+const EVENTS: usize = 1024;
+
+/// Why the agent cannot run (any longer).
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// No way to the API server.
+    #[error("no way to the API server: {0}; run in a pod with a ServiceAccount, or set KUBECONFIG")]
+    Config(#[from] kube::config::InferConfigError),
+    /// The client cannot be made.
+    #[error("cannot make a client for the API server: {0}")]
+    Client(#[source] Box<kube::Error>),
+    /// The health port.
+    #[error("cannot serve health pages on port {port}: {source}; choose another --http-port")]
+    Http {
+        /// The port.
+        port: u16,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A thread or signal handler cannot be made.
+    #[error("cannot {step}: {source}")]
+    System {
+        /// What was tried.
+        step: &'static str,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A task ended that never should.
+    #[error("a task of the agent ended; see the log above")]
+    TaskEnded,
+}
+
+/// Runs until a signal or an error.
+pub async fn run(settings: Settings) -> Result<(), AgentError> {
+    if settings.mode != Mode::Lb {
+        warn!(mode = ?settings.mode, "this release serves load-balancer addresses only; pods need another CNI");
+    }
+    let health = Health::new();
+    let readiness = health.require("sync");
+    let mut registry = sart_telemetry::metrics::registry("sart_agent");
+    let metrics = Metrics::new(&mut registry);
+    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, settings.http_port));
+    let http = TelemetryServer::bind(address, health, Arc::new(registry)).await;
+    let http = http.map_err(|source| AgentError::Http { port: settings.http_port, source })?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(http.serve());
+    let _lock = lock::take(&settings.lock_file).await?;
+
+    let config = Config::infer().await?;
+    let mut observed = Observed::new(&settings.node);
+    observed.api_servers.extend(api_server(&config));
+    let client = Client::try_from(config).map_err(|error| AgentError::Client(Box::new(error)))?;
+    let (events, inbox) = mpsc::channel(EVENTS);
+    let (outputs, orders) = orders();
+    tasks.spawn(Engine::new(observed, outputs, readiness).run(inbox));
+    watch::spawn(&mut tasks, &client, &settings.node, &events);
+    spawn_executors(&mut tasks, settings, client, (orders, events, metrics))?;
+    wait(tasks).await
+}
+
+fn spawn_executors(
+    tasks: &mut JoinSet<()>,
+    settings: Settings,
+    client: Client,
+    (orders, events, metrics): (Orders, Sender<Event>, Metrics),
+) -> Result<(), AgentError> {
+    let pins = dataplane::Config { pin_root: settings.bpf_root };
+    let thread = forwarding::spawn(pins, orders.forwarding, events.clone());
+    thread.map_err(|source| AgentError::System { step: "start the dataplane's thread", source })?;
+    tasks.spawn(SpeakerClient::new(settings.speaker, orders.speaker, events.clone(), metrics.clone()).run());
+    tasks.spawn(ProxyWatch::new(settings.kube_proxy_health, events.clone()).run());
+    tasks.spawn(UplinkWatch::new(settings.uplinks, orders.peers, events).run());
+    tasks.spawn(stoppers::run(orders.stoppers, metrics.clone()));
+    tasks.spawn(StatusWriter::new(client, settings.node, orders.status, metrics).run());
+    Ok(())
+}
+
+/// The API server as this process dials it, if that is an address.
+fn api_server(config: &Config) -> Option<IpAddr> {
+    config.cluster_url.host()?.trim_matches(['[', ']']).parse().ok()
+}
+
+async fn wait(mut tasks: JoinSet<()>) -> Result<(), AgentError> {
+    let handler =
+        |kind| signal(kind).map_err(|source| AgentError::System { step: "install a signal handler", source });
+    let (mut terminate, mut interrupt) =
+        (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => info!("terminated; paths, maps and routes stay"),
+        _ = interrupt.recv() => info!("interrupted; paths, maps and routes stay"),
+        _ = tasks.join_next() => return Err(AgentError::TaskEnded),
+    }
+    Ok(())
+}

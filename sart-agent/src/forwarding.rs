@@ -1,0 +1,185 @@
+//! The thread that owns the eBPF dataplane: its calls block. Brings maps and uplinks to the newest order and reports what
+//! was read back. Decides nothing about Services.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sart_dataplane::desired::{DesiredTables, DesiredVip, Endpoint, Protocol, ServiceRef, VipId};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::dataplane::{Applied, Config, Dataplane, OpenError, VipError};
+use crate::event::Event;
+use crate::node::{Backend, Forwarding, ForwardingPlan, Row, Rows, Transport, Uplinks, VipPort};
+
+/// First wait before a refused open is tried again; doubles up to [`LONGEST_WAIT`]. kube-proxy serves meanwhile.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
+type Orders = watch::Receiver<Option<ForwardingPlan>>;
+
+/// Starts the thread.
+pub fn spawn(config: Config, orders: Orders, events: Sender<Event>) -> std::io::Result<()> {
+    let runtime = Handle::current();
+    let run = move || run(&runtime, &config, orders, &events);
+    std::thread::Builder::new().name("dataplane".to_owned()).spawn(run).map(drop)
+}
+
+fn run(runtime: &Handle, config: &Config, mut orders: Orders, events: &Sender<Event>) {
+    let mut wait = FIRST_WAIT;
+    // The first answer belongs to an order: before one there is nothing whose absence could be judged.
+    if runtime.block_on(orders.wait_for(Option::is_some)).is_err() {
+        return;
+    }
+    let dataplane = loop {
+        match Dataplane::open(config.clone()) {
+            Ok(dataplane) => break dataplane,
+            Err(error) => {
+                if events.blocking_send(Event::Forwarding(refused(&error))).is_err() {
+                    return;
+                }
+            }
+        }
+        std::thread::sleep(wait);
+        wait = (wait * 2).min(LONGEST_WAIT);
+    };
+    info!(pins = %config.pin_root.display(), "the kernel runs our programs");
+    let mut owner = Owner { dataplane, uplinks: Uplinks::new(), attached: Vec::new(), all_attached: false };
+    orders.mark_changed();
+    while runtime.block_on(orders.changed()).is_ok() {
+        let Some(order) = orders.borrow_and_update().clone() else { continue };
+        if events.blocking_send(Event::Forwarding(owner.follow(&order))).is_err() {
+            return;
+        }
+    }
+}
+
+fn refused(error: &OpenError) -> Forwarding {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    Forwarding::Refused { reason: error.reason().to_owned(), message: format!("{error}{cause}") }
+}
+
+struct Owner {
+    dataplane: Dataplane,
+    uplinks: Uplinks,
+    attached: Vec<String>,
+    all_attached: bool,
+}
+
+impl Owner {
+    /// Maps first, so that a freshly attached program finds its rows.
+    fn follow(&mut self, order: &ForwardingPlan) -> Forwarding {
+        let applied = self.dataplane.apply(&tables(&order.rows));
+        if !self.all_attached || self.uplinks != order.uplinks {
+            self.attach(&order.uplinks);
+        }
+        report(&order.rows, &applied, self.attached.clone())
+    }
+
+    fn attach(&mut self, uplinks: &Uplinks) {
+        let names: Vec<String> = uplinks.keys().cloned().collect();
+        let results = self.dataplane.set_uplinks(&names);
+        self.attached.clear();
+        for name in names {
+            match results.get(&name) {
+                Some(Ok(())) => self.attached.push(name),
+                Some(Err(error)) => {
+                    warn!(uplink = name, reason = error.reason(), %error, "uplink without our programs");
+                }
+                None => warn!(uplink = name, "the dataplane said nothing about the uplink"),
+            }
+        }
+        self.all_attached = self.attached.len() == uplinks.len();
+        self.uplinks = uplinks.clone();
+    }
+}
+
+fn tables(rows: &Rows) -> DesiredTables {
+    let vip = |(vip, row): (&VipPort, &Row)| {
+        Some(DesiredVip {
+            id: vip_id(vip)?,
+            service: ServiceRef { namespace: row.service.namespace.clone(), name: row.service.name.clone() },
+            endpoints: row.backends.iter().filter_map(endpoint).collect(),
+        })
+    };
+    DesiredTables { vips: rows.iter().filter_map(vip).collect() }
+}
+
+/// The maps hold IPv4, TCP and UDP; the plan asks for nothing else.
+fn vip_id(vip: &VipPort) -> Option<VipId> {
+    let IpAddr::V4(addr) = vip.address else { return None };
+    let protocol = match vip.transport {
+        Transport::Tcp => Protocol::Tcp,
+        Transport::Udp => Protocol::Udp,
+        Transport::Sctp => return None,
+    };
+    Some(VipId { addr, port: vip.port, protocol })
+}
+
+fn endpoint(backend: &Backend) -> Option<Endpoint> {
+    let IpAddr::V4(addr) = backend.socket.ip() else { return None };
+    let Backend { identity, draining, .. } = *backend;
+    Some(Endpoint { addr, port: backend.socket.port(), identity, draining })
+}
+
+fn report(rows: &Rows, applied: &Applied, attached: Vec<String>) -> Forwarding {
+    let mut programmed = Rows::new();
+    let mut refused = BTreeMap::new();
+    for (vip, row) in rows {
+        match vip_id(vip).and_then(|id| applied.programmed.get(&id)) {
+            Some(Ok(_) | Err(VipError::NoEndpoint { .. })) => {
+                programmed.insert(*vip, row.clone());
+            }
+            Some(Err(error)) => {
+                warn!(%vip, reason = error.reason(), %error, "the maps do not serve a VIP");
+                refused.insert(*vip, error.to_string());
+            }
+            None => {
+                refused.insert(*vip, "the dataplane said nothing about it".to_owned());
+            }
+        }
+    }
+    Forwarding::Serving { rows: programmed, refused, attached }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::node::ObjectKey;
+
+    fn rows() -> Rows {
+        let backend = Backend { socket: ([10, 1, 0, 2], 8080).into(), identity: 7, draining: false };
+        let vip = VipPort { address: [10, 0, 1, 0].into(), transport: Transport::Udp, port: 53 };
+        Rows::from([(vip, Row { service: ObjectKey::new("ns", "dns"), backends: vec![backend] })])
+    }
+
+    #[test]
+    fn rows_become_tables_with_service_and_identity() {
+        let tables = tables(&rows());
+        assert_eq!(tables.vips[0].id.to_string(), "10.0.1.0:53/UDP");
+        assert_eq!(tables.vips[0].service.to_string(), "ns/dns");
+        let expected =
+            Endpoint { addr: Ipv4Addr::new(10, 1, 0, 2), port: 8080, identity: 7, draining: false };
+        assert_eq!(tables.vips[0].endpoints, [expected]);
+    }
+
+    #[test]
+    fn only_a_row_that_was_read_back_counts_as_programmed() {
+        let rows = rows();
+        let silent = report(&rows, &Applied::default(), vec!["eth0".into()]);
+        let Forwarding::Serving { rows: programmed, refused, .. } = silent else { panic!("serving") };
+        assert!(programmed.is_empty() && refused.len() == 1);
+        let id = vip_id(rows.keys().next().unwrap()).unwrap();
+        let applied = Applied { programmed: BTreeMap::from([(id, Ok(1))]) };
+        let Forwarding::Serving { rows: programmed, refused, .. } = report(&rows, &applied, Vec::new())
+        else {
+            panic!("serving")
+        };
+        assert_eq!((programmed, refused.len()), (rows, 0));
+    }
+}
