@@ -3,4 +3,7 @@
 //! clock or a file.
 
 pub mod desired;
+pub mod maglev;
+pub mod model;
 pub mod plan;
+pub mod tables;
