@@ -1,1 +1,32 @@
-//! Test peers and network-namespace harness.
+//! Real peers and real kernels for tests: network namespaces, FRR, and a BGP peer that says exactly what it is told.
+//! Everything made here is removed when its value is dropped, also when a test fails.
+
+pub mod frr;
+pub mod netns;
+pub mod process;
+pub mod raw_peer;
+pub mod wait;
+
+pub use frr::Frr;
+pub use netns::Namespace;
+pub use process::Process;
+pub use raw_peer::RawPeer;
+pub use wait::wait_for;
+
+/// Why tests in namespaces cannot run here; `None` if they can. Print it and skip.
+#[must_use]
+pub fn missing() -> Option<&'static str> {
+    if !nix::unistd::geteuid().is_root() {
+        return Some("network namespaces need root");
+    }
+    if !std::path::Path::new("/usr/sbin/ip").exists() && !std::path::Path::new("/sbin/ip").exists() {
+        return Some("iproute2 is not installed");
+    }
+    None
+}
+
+/// Like [`missing`], for tests that have FRR as a neighbour.
+#[must_use]
+pub fn missing_with_frr() -> Option<&'static str> {
+    missing().or_else(|| (!frr::is_installed()).then_some("FRR (zebra, bgpd, vtysh) is not installed"))
+}
