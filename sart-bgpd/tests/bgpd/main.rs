@@ -1,0 +1,12 @@
+//! The speaker daemon against FRR and a raw peer, in network namespaces. Needs root and FRR; says so and skips without.
+
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod routes;
+#[cfg(test)]
+mod sessions;
