@@ -94,6 +94,10 @@ fn check_peer_address(field: &str, address: IpAddr) -> Result<(), ConfigError> {
     if address.is_unspecified() || address.is_multicast() || broadcast {
         return Err(invalid(field, address, "must be the address of one host"));
     }
+    // A connection from such a neighbour shows its IPv4 address, so the two would never meet.
+    if address != address.to_canonical() {
+        return Err(invalid(field, address, "must be written as an IPv4 address"));
+    }
     Ok(())
 }
 

@@ -26,7 +26,7 @@ fn a_plain_configuration_is_accepted() {
 #[test]
 fn every_refusal_names_field_and_value() {
     type Edit = fn(&mut Config);
-    let cases: [(Edit, [&str; 2]); 13] = [
+    let cases: [(Edit, [&str; 2]); 14] = [
         (|c| c.global.asn = 0, ["global.asn", "0"]),
         (|c| c.global.asn = 23456, ["global.asn", "23456"]),
         (|c| c.global.router_id = Ipv4Addr::UNSPECIFIED, ["global.router_id", "0.0.0.0"]),
@@ -42,6 +42,7 @@ fn every_refusal_names_field_and_value() {
         (|c| c.neighbors[0].hold_time = 2, ["neighbors[192.0.2.1].hold_time", "2"]),
         (|c| c.neighbors[0].name.clear(), ["neighbors[192.0.2.1].name", "\"\""]),
         (|c| c.neighbors[0].address = IpAddr::from([224, 0, 0, 5]), ["address", "224.0.0.5"]),
+        (|c| c.neighbors[0].address = "::ffff:192.0.2.1".parse().unwrap(), ["address", "::ffff:192.0.2.1"]),
         (|c| c.neighbors[0].families.push(Family { afi: 25, safi: 70 }), ["families", "afi-25-safi-70"]),
         (|c| c.neighbors[0].router_id = Some(Ipv4Addr::UNSPECIFIED), ["router_id", "0.0.0.0"]),
         (|c| c.neighbors.push(c.neighbors[0].clone()), ["neighbors[].address", "192.0.2.1"]),
