@@ -256,4 +256,6 @@ fn settle(verdicts: &mut [Verdict], desired: &Desired, kernel: &[KernelRoute]) {
 }
 
 #[cfg(test)]
+mod proptests;
+#[cfg(test)]
 mod tests;

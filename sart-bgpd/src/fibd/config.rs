@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use sart_rpc::{BGPD_SOCKET, EndpointError, FIBD_SOCKET, socket_path};
+use sart_rpc::{BGPD_SOCKET, FIBD_SOCKET, socket_path};
 use serde::Deserialize;
+use serde_saphyr::Spanned;
 use thiserror::Error;
 
 /// A checked configuration.
@@ -64,22 +65,14 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// The YAML does not have the expected shape.
-    #[error("{}: {message}", file.display())]
-    Yaml {
+    /// The YAML does not have the expected shape, or a value is wrong.
+    #[error("{}:{line}: {problem}", file.display())]
+    Content {
         /// The file.
         file: PathBuf,
-        /// Line, column and what is wrong there.
-        message: String,
-    },
-    /// A value is wrong.
-    #[error("{}: {field}: {problem}", file.display())]
-    Value {
-        /// The file.
-        file: PathBuf,
-        /// Path of the field.
-        field: String,
-        /// What is wrong, and with which value.
+        /// The line, from 1.
+        line: u64,
+        /// The field and what is wrong with it.
         problem: String,
     },
 }
@@ -87,11 +80,11 @@ pub enum ConfigError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawConfig {
-    endpoint: Option<String>,
+    endpoint: Option<Spanned<String>>,
     #[serde(default)]
     channels: Vec<RawChannel>,
     #[serde(default)]
-    protected_prefixes: Vec<String>,
+    protected_prefixes: Vec<Spanned<String>>,
     #[serde(default)]
     resolve_via_default: bool,
 }
@@ -99,8 +92,8 @@ struct RawConfig {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawChannel {
-    name: String,
-    ip_version: String,
+    name: Spanned<String>,
+    ip_version: Spanned<String>,
     #[serde(default)]
     subscribers: Vec<RawEnd>,
     #[serde(default)]
@@ -110,21 +103,26 @@ struct RawChannel {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawEnd {
-    protocol: String,
-    endpoint: Option<String>,
+    protocol: Spanned<String>,
+    endpoint: Option<Spanned<String>>,
     #[serde(default)]
     tables: Vec<u32>,
 }
 
-type Problem = (String, String);
+/// A fault before it is known which file it is in.
+#[derive(Debug)]
+struct Fault {
+    line: u64,
+    field: String,
+    problem: String,
+}
 
 impl ConfigError {
     /// Label for metrics.
     pub fn reason(&self) -> &'static str {
         match self {
             ConfigError::Read { .. } => "unreadable",
-            ConfigError::Yaml { .. } => "yaml",
-            ConfigError::Value { .. } => "value",
+            ConfigError::Content { .. } => "content",
         }
     }
 }
@@ -157,11 +155,13 @@ impl Config {
 
     /// Checks the text of a file; `file` is only named.
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
-        let raw: RawConfig = serde_saphyr::from_str(text).map_err(|error| ConfigError::Yaml {
-            file: file.to_owned(),
-            message: first_line(&error.without_snippet().to_string()),
+        let content = |line, problem| ConfigError::Content { file: file.to_owned(), line, problem };
+        let options = serde_saphyr::options! { with_snippet: false };
+        let raw: RawConfig = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+            let line = error.location().map_or(1, |at| at.line());
+            content(line, error.to_string().lines().next().unwrap_or_default().trim().to_owned())
         })?;
-        check(raw).map_err(|(field, problem)| ConfigError::Value { file: file.to_owned(), field, problem })
+        check(raw).map_err(|fault| content(fault.line, format!("{}: {}", fault.field, fault.problem)))
     }
 }
 
@@ -180,41 +180,51 @@ impl Family {
     }
 }
 
-fn check(raw: RawConfig) -> Result<Config, Problem> {
+/// A fault in, or beside, a value of the file.
+fn fault<T>(beside: &Spanned<T>, field: impl Into<String>, problem: impl Into<String>) -> Fault {
+    Fault { line: beside.referenced.line(), field: field.into(), problem: problem.into() }
+}
+
+fn check(raw: RawConfig) -> Result<Config, Fault> {
     if raw.channels.is_empty() {
-        return Err(("channels".into(), "is empty, so no route would ever be written".into()));
+        let problem = "is empty, so no route would ever be written".to_owned();
+        return Err(Fault { line: 1, field: "channels".into(), problem });
     }
-    let api = raw.endpoint.as_deref().map_or(Ok(PathBuf::from(FIBD_SOCKET)), socket_path);
-    let api = api.map_err(|error| ("endpoint".to_owned(), error.to_string()))?;
+    let api = match &raw.endpoint {
+        None => PathBuf::from(FIBD_SOCKET),
+        Some(text) => socket_path(&text.value).map_err(|error| fault(text, "endpoint", error.to_string()))?,
+    };
     let mut names = BTreeSet::new();
     let mut channels = Vec::new();
-    for (index, channel) in raw.channels.into_iter().enumerate() {
-        let channel = check_channel(&format!("channels[{index}]"), channel)?;
-        if !names.insert(channel.name.clone()) {
-            let problem = format!("`{}` is the name of an earlier channel", channel.name);
-            return Err((format!("channels[{index}].name"), problem));
+    for (index, channel) in raw.channels.iter().enumerate() {
+        if !names.insert(&channel.name.value) {
+            let problem = format!("`{}` is the name of an earlier channel", channel.name.value);
+            return Err(fault(&channel.name, format!("channels[{index}].name"), problem));
         }
-        channels.push(channel);
+        channels.push(check_channel(&format!("channels[{index}]"), channel)?);
     }
-    let prefix = |(index, text): (usize, &String)| {
-        text.parse::<IpNet>().map_err(|error| {
-            (format!("protected_prefixes[{index}]"), format!("`{text}` is not a prefix: {error}"))
+    let prefix = |(index, text): (usize, &Spanned<String>)| {
+        text.value.parse::<IpNet>().map_err(|error| {
+            let problem = format!("`{}` is not a prefix: {error}", text.value);
+            fault(text, format!("protected_prefixes[{index}]"), problem)
         })
     };
     let protected = raw.protected_prefixes.iter().enumerate().map(prefix).collect::<Result<_, _>>()?;
     Ok(Config { api, channels, protected, resolve_via_default: raw.resolve_via_default })
 }
 
-fn check_channel(at: &str, raw: RawChannel) -> Result<ChannelConfig, Problem> {
-    let wrong = |field: &str, problem: String| Err((format!("{at}.{field}"), problem));
-    let family = match raw.ip_version.as_str() {
+fn check_channel(at: &str, raw: &RawChannel) -> Result<ChannelConfig, Fault> {
+    let family = match raw.ip_version.value.as_str() {
         "ipv4" => Family::V4,
         "ipv6" => Family::V6,
-        other => return wrong("ip_version", format!("`{other}` is neither ipv4 nor ipv6")),
+        other => {
+            let problem = format!("`{other}` is neither ipv4 nor ipv6");
+            return Err(fault(&raw.ip_version, format!("{at}.ip_version"), problem));
+        }
     };
     if raw.subscribers.is_empty() || raw.publishers.is_empty() {
         let field = if raw.subscribers.is_empty() { "subscribers" } else { "publishers" };
-        return wrong(field, "is empty: a channel needs both ends".into());
+        return Err(fault(&raw.name, format!("{at}.{field}"), "is empty: a channel needs both ends"));
     }
     let mut subscribers = Vec::new();
     for (index, end) in raw.subscribers.iter().enumerate() {
@@ -222,54 +232,60 @@ fn check_channel(at: &str, raw: RawChannel) -> Result<ChannelConfig, Problem> {
     }
     let mut tables = Vec::new();
     for (index, end) in raw.publishers.iter().enumerate() {
-        let at = format!("{at}.publishers[{index}]");
-        if end.protocol != "kernel" {
-            let problem = format!("`{}` is not kernel, the only publisher there is", end.protocol);
-            return Err((format!("{at}.protocol"), problem));
-        }
-        tables.extend(check_tables(&at, end)?);
+        tables.extend(check_publisher(&format!("{at}.publishers[{index}]"), end)?);
     }
     tables.sort_unstable();
     tables.dedup();
-    if tables.contains(&sart_fib::route::TABLE_LOCAL) {
-        return wrong("publishers", "table 255 holds the node's own addresses and is never written".into());
-    }
-    Ok(ChannelConfig { name: raw.name, family, subscribers, tables })
+    Ok(ChannelConfig { name: raw.name.value.clone(), family, subscribers, tables })
 }
 
-fn check_subscriber(at: &str, end: &RawEnd) -> Result<Subscriber, Problem> {
-    match end.protocol.as_str() {
+fn check_publisher(at: &str, end: &RawEnd) -> Result<Vec<u32>, Fault> {
+    if end.protocol.value != "kernel" {
+        let problem = format!("`{}` is not kernel, the only publisher there is", end.protocol.value);
+        return Err(fault(&end.protocol, format!("{at}.protocol"), problem));
+    }
+    let tables = check_tables(at, end)?;
+    if tables.contains(&sart_fib::route::TABLE_LOCAL) {
+        let problem = "table 255 holds the node's own addresses and is never written";
+        return Err(fault(&end.protocol, format!("{at}.tables"), problem));
+    }
+    Ok(tables)
+}
+
+fn check_subscriber(at: &str, end: &RawEnd) -> Result<Subscriber, Fault> {
+    match end.protocol.value.as_str() {
         "kernel" => check_tables(at, end).map(Subscriber::Kernel),
         "bgp" if !end.tables.is_empty() => {
-            Err((format!("{at}.tables"), "belongs to kernel, not to bgp".to_owned()))
+            Err(fault(&end.protocol, format!("{at}.tables"), "belongs to kernel, not to bgp"))
         }
-        "bgp" => speaker_socket(end.endpoint.as_deref())
-            .map(Subscriber::Bgp)
-            .map_err(|error| (format!("{at}.endpoint"), error.to_string())),
-        other => Err((format!("{at}.protocol"), format!("`{other}` is neither bgp nor kernel"))),
+        "bgp" => speaker_socket(at, end.endpoint.as_ref()).map(Subscriber::Bgp),
+        other => {
+            let problem = format!("`{other}` is neither bgp nor kernel");
+            Err(fault(&end.protocol, format!("{at}.protocol"), problem))
+        }
     }
 }
 
 /// Upstream's `bgp` subscriber waited on 127.0.0.1:5010 for its speaker to call; ours calls the speaker.
-fn speaker_socket(endpoint: Option<&str>) -> Result<PathBuf, EndpointError> {
-    match endpoint {
-        None | Some("127.0.0.1:5010" | "localhost:5010") => Ok(PathBuf::from(BGPD_SOCKET)),
-        Some(endpoint) => socket_path(endpoint),
+fn speaker_socket(at: &str, endpoint: Option<&Spanned<String>>) -> Result<PathBuf, Fault> {
+    let Some(endpoint) = endpoint else { return Ok(PathBuf::from(BGPD_SOCKET)) };
+    match endpoint.value.as_str() {
+        "127.0.0.1:5010" | "localhost:5010" => Ok(PathBuf::from(BGPD_SOCKET)),
+        text => {
+            socket_path(text).map_err(|error| fault(endpoint, format!("{at}.endpoint"), error.to_string()))
+        }
     }
 }
 
-fn check_tables(at: &str, end: &RawEnd) -> Result<Vec<u32>, Problem> {
-    if end.endpoint.is_some() {
-        return Err((format!("{at}.endpoint"), "belongs to bgp, not to kernel".into()));
+fn check_tables(at: &str, end: &RawEnd) -> Result<Vec<u32>, Fault> {
+    if let Some(endpoint) = &end.endpoint {
+        return Err(fault(endpoint, format!("{at}.endpoint"), "belongs to bgp, not to kernel"));
     }
     if end.tables.is_empty() || end.tables.contains(&0) {
-        return Err((format!("{at}.tables"), "must name tables, 1 to 4294967295 (254 is main)".into()));
+        let problem = "must name tables, 1 to 4294967295 (254 is main)";
+        return Err(fault(&end.protocol, format!("{at}.tables"), problem));
     }
     Ok(end.tables.clone())
-}
-
-fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().trim().to_owned()
 }
 
 #[cfg(test)]

@@ -107,22 +107,15 @@ impl Engine {
             self.converge().await;
             let retry = self.pause;
             tokio::select! {
-                event = self.events.recv() => match event {
-                    Some((origin, event)) => self.take(origin, event),
-                    // All followers are gone only if there never was one: the kernel's changes still count.
-                    None => self.watch_kernel_only(&mut stop).await,
+                // Without any speaker the queue is closed from the start; the kernel's changes still count.
+                Some((origin, event)) = self.events.recv() => self.take(origin, event),
+                changes = self.monitor.changed() => match changes {
+                    Ok(changes) => self.notice(&changes),
+                    Err(error) => self.resubscribe(&error).await,
                 },
-                changes = self.monitor.changed() => self.notice(changes),
                 () = tokio::time::sleep(retry.unwrap_or(LONGEST_PAUSE)), if retry.is_some() => self.kernel.forget(),
                 _ = stop.changed() => {}
             }
-        }
-    }
-
-    async fn watch_kernel_only(&mut self, stop: &mut watch::Receiver<bool>) {
-        tokio::select! {
-            changes = self.monitor.changed() => self.notice(changes),
-            _ = stop.changed() => {}
         }
     }
 
@@ -155,26 +148,58 @@ impl Engine {
         }
     }
 
-    fn notice(&mut self, changes: Result<Vec<Change>, RequestError>) {
-        match changes {
-            Ok(changes) => {
-                let overruns = changes.iter().filter(|change| **change == Change::Overrun).count();
-                self.out.metrics.overruns.inc_by(overruns as u64);
-                if changes.iter().any(|change| *change != Change::Rule) {
-                    self.kernel.forget();
-                }
+    fn notice(&mut self, changes: &[Change]) {
+        let overruns = changes.iter().filter(|change| **change == Change::Overrun).count();
+        self.out.metrics.overruns.inc_by(overruns as u64);
+        if changes.iter().any(|change| *change != Change::Rule) {
+            self.kernel.forget();
+        }
+    }
+
+    /// A broken subscription is replaced, not often, and what it may have missed is read.
+    async fn resubscribe(&mut self, error: &RequestError) {
+        tracing::warn!(%error, "the kernel's notifications failed; subscribing again");
+        self.out.metrics.failure(error.reason());
+        tokio::time::sleep(FIRST_PAUSE).await;
+        match RouteMonitor::open() {
+            Ok(monitor) => {
+                self.monitor = monitor;
+                self.monitor.ignore(self.kernel.port());
             }
             Err(error) => {
-                tracing::warn!(%error, "the kernel's notifications failed; reading its tables instead");
                 self.out.metrics.failure(error.reason());
-                self.kernel.forget();
-                self.back_off();
+                tracing::warn!(%error, "could not subscribe again");
             }
         }
+        self.kernel.forget();
     }
 
     /// Brings the kernel to what is decided now, and publishes the result.
     async fn converge(&mut self) {
+        if !self.look().await {
+            return;
+        }
+        let mut decision = self.decide();
+        let sweep = self.channels.iter().all(|channel| channel.rib.synced());
+        let actions = plan(&decision.desired, self.kernel.routes(), sweep);
+        self.failures.clear();
+        if !actions.is_empty() {
+            self.count(&actions);
+            match self.kernel.apply(&actions).await {
+                Ok(failures) => self.failures = failures,
+                Err(error) => return self.failed("writing routes", &error),
+            }
+            if !self.look().await {
+                return;
+            }
+            decision = self.decide();
+        }
+        self.judge();
+        self.publish(decision);
+    }
+
+    /// Reads the kernel's tables if they are not known; false if that failed.
+    async fn look(&mut self) -> bool {
         match self.kernel.refresh().await {
             Ok(false) => {}
             Ok(true) => {
@@ -182,29 +207,25 @@ impl Engine {
                 self.out.ready.ready();
                 self.import();
             }
-            Err(error) => return self.failed("reading the kernel's tables", &error),
-        }
-        let mut decision = self.decide();
-        let sweep = self.channels.iter().all(|channel| channel.rib.synced());
-        let actions = plan(&decision.desired, self.kernel.routes(), sweep);
-        if !actions.is_empty() {
-            self.count(&actions);
-            match self.kernel.apply(&actions).await {
-                Ok(failures) => self.failures = failures,
-                Err(error) => return self.failed("writing routes", &error),
+            Err(error) => {
+                self.failed("reading the kernel's tables", &error);
+                return false;
             }
-            decision = self.decide();
         }
+        true
+    }
+
+    /// Plans the next try if the kernel refused something.
+    fn judge(&mut self) {
         if self.failures.is_empty() {
             self.pause = None;
-        } else {
-            for (key, why) in &self.failures {
-                tracing::warn!(prefix = %key.prefix, table = key.table, %why, "a route is not installed");
-            }
-            self.out.metrics.failure("refused");
-            self.back_off();
+            return;
         }
-        self.publish(decision);
+        for (key, why) in &self.failures {
+            tracing::warn!(prefix = %key.prefix, table = key.table, %why, "a route is not installed");
+        }
+        self.out.metrics.failure("refused");
+        self.back_off();
     }
 
     fn decide(&self) -> Decision {

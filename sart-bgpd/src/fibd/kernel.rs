@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use sart_fib::{KernelRoute, RouteAction, RouteKey};
 use sart_netlink::{RequestError, RouteHandle};
 
+/// Writes of one plan that are followed in the view; after more of them a new dump is cheaper.
+const FOLLOWED: usize = 256;
+
 /// The view and the socket behind it.
 pub struct Kernel {
     handle: RouteHandle,
@@ -18,6 +21,11 @@ impl Kernel {
     /// A view that has not looked yet.
     pub fn new(handle: RouteHandle) -> Self {
         Self { handle, routes: Vec::new(), links: BTreeMap::new(), stale: true }
+    }
+
+    /// The address that the kernel stamps on the notifications of our writes.
+    pub fn port(&self) -> u32 {
+        self.handle.port()
     }
 
     /// The routes as last seen, with our writes since.
@@ -59,9 +67,9 @@ impl Kernel {
                 return Err(error);
             }
         };
-        self.stale |= !failures.is_empty();
-        for action in actions {
-            self.write(action);
+        self.stale |= !failures.is_empty() || actions.len() > FOLLOWED;
+        if !self.stale {
+            actions.iter().for_each(|action| self.write(action));
         }
         let refused = failures.into_iter().filter_map(|failure| {
             let key = actions.get(failure.index)?.route().key;

@@ -15,13 +15,22 @@ pub struct Counting<T> {
 }
 
 impl<T: Send + 'static> Counting<T> {
-    fn spawn(name: &str, work: impl FnOnce(&AtomicBool) -> T + Send + 'static) -> Self {
+    /// Returns once the socket is bound: a packet before that would have no one to answer it.
+    fn spawn(
+        name: &str,
+        address: &'static str,
+        work: impl FnOnce(UdpSocket, &AtomicBool) -> T + Send + 'static,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (flag, path) = (Arc::clone(&stop), format!("/run/netns/{name}"));
+        let (bound, ready) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             setns(std::fs::File::open(path).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
-            work(&flag)
+            let socket = UdpSocket::bind(address).unwrap();
+            bound.send(()).unwrap();
+            work(socket, &flag)
         });
+        ready.recv().unwrap();
         Self { stop, thread }
     }
 
@@ -33,8 +42,7 @@ impl<T: Send + 'static> Counting<T> {
 
 /// Answers each packet; counts them.
 pub fn echo(name: &str) -> Counting<u64> {
-    Counting::spawn(name, |stop| {
-        let socket = UdpSocket::bind("10.0.1.1:9000").unwrap();
+    Counting::spawn(name, "10.0.1.1:9000", |socket, stop| {
         socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let (mut buf, mut count) = ([0; 8], 0);
         while !stop.load(Ordering::Relaxed) {
@@ -47,29 +55,29 @@ pub fn echo(name: &str) -> Counting<u64> {
     })
 }
 
-pub struct Flow(Counting<(u64, u64)>);
+pub struct Flow(Counting<(u64, u64, u64)>);
 
 impl Flow {
-    /// One packet after the other; a refused or unanswered one counts as lost.
+    /// One packet after the other, each sent once.
     pub fn start(name: &str) -> Self {
-        Self(Counting::spawn(name, |stop| {
-            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-            socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-            let (mut sent, mut lost) = (0u64, 0);
+        Self(Counting::spawn(name, "0.0.0.0:0", |socket, stop| {
+            socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+            let (mut sent, mut refused, mut unanswered) = (0u64, 0, 0);
             while !stop.load(Ordering::Relaxed) {
                 sent += 1;
                 let mut buf = [0; 8];
-                let answered = socket.send_to(&sent.to_be_bytes(), "10.0.1.1:9000").is_ok()
-                    && socket.recv(&mut buf).is_ok()
-                    && buf == sent.to_be_bytes();
-                lost += u64::from(!answered);
+                if socket.send_to(&sent.to_be_bytes(), "10.0.1.1:9000").is_err() {
+                    refused += 1;
+                } else if socket.recv(&mut buf).is_err() || buf != sent.to_be_bytes() {
+                    unanswered += 1;
+                }
             }
-            (sent, lost)
+            (sent, refused, unanswered)
         }))
     }
 
-    /// Packets sent and lost.
-    pub fn stop(self) -> (u64, u64) {
+    /// Packets sent, refused by our own kernel for want of a route, and unanswered.
+    pub fn stop(self) -> (u64, u64, u64) {
         self.0.stop()
     }
 }

@@ -40,19 +40,19 @@ fn our_own_keys_are_read() {
 #[test]
 fn a_refused_file_names_itself_and_the_place_in_one_line() {
     for (from, to, expected) in [
-        ("ip_version: ipv4", "ip_version: 4", "channels[0].ip_version: `4`"),
-        ("ip_version: ipv4", "ip_versoin: ipv4", "ip_versoin"),
+        ("ip_version: ipv4", "ip_version: 4", "fib.yaml:5: channels[0].ip_version: `4`"),
+        ("ip_version: ipv4", "ip_versoin: ipv4", "fib.yaml:5: unknown field `ip_versoin`"),
         ("protocol: bgp", "protocol: ospf", "channels[0].subscribers[0].protocol: `ospf`"),
         ("protocol: kernel", "protocol: bgp", "channels[0].publishers[0].protocol: `bgp`"),
         ("127.0.0.1:5010", "10.0.0.1:5010", "channels[0].subscribers[0].endpoint"),
-        ("127.0.0.1:5001", "fib.sock", "endpoint: endpoint `fib.sock`"),
+        ("127.0.0.1:5001", "fib.sock", "fib.yaml:2: endpoint: endpoint `fib.sock`"),
         ("    - 254", "    - 0", "channels[0].publishers[0].tables"),
-        ("    - 254", "    - 255", "channels[0].publishers: table 255"),
-        ("    - 254", "    - main", "line 12"),
-        ("channels:", "channels: []\nx:", "line"),
+        ("    - 254", "    - 255", "fib.yaml:10: channels[0].publishers[0].tables: table 255"),
+        ("    - 254", "    - main", "fib.yaml:12: "),
+        ("channels:", "channels: []\nx:", "fib.yaml:4: unknown field `x`"),
     ] {
         let error = parse(&UPSTREAM.replace(from, to)).unwrap_err().to_string();
-        assert!(error.starts_with("fib.yaml: ") && error.contains(expected), "{to}: {error}");
+        assert!(error.starts_with("fib.yaml:") && error.contains(expected), "{to}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
     assert!(parse("channels: []").unwrap_err().to_string().contains("channels: is empty"));
