@@ -13,7 +13,7 @@ pub use process::Process;
 pub use raw_peer::RawPeer;
 pub use wait::wait_for;
 
-/// Why tests in namespaces cannot run here; `None` if they can. Print it and skip.
+/// Why tests in namespaces cannot run here; `None` if they can. For [`skips`].
 #[must_use]
 pub fn missing() -> Option<&'static str> {
     if !nix::unistd::geteuid().is_root() {
@@ -29,4 +29,15 @@ pub fn missing() -> Option<&'static str> {
 #[must_use]
 pub fn missing_with_frr() -> Option<&'static str> {
     missing().or_else(|| (!frr::is_installed()).then_some("FRR (zebra, bgpd, vtysh) is not installed"))
+}
+
+/// Whether a test that lacks `missing` returns at once. Says so; where nothing may be skipped (`SART_REQUIRE_ALL` is set)
+/// the test fails instead.
+#[must_use]
+#[expect(clippy::print_stdout, reason = "a skipped test says why")]
+pub fn skips(missing: Option<&str>) -> bool {
+    let Some(reason) = missing else { return false };
+    assert!(std::env::var_os("SART_REQUIRE_ALL").is_none(), "cannot run: {reason}");
+    println!("skipped: {reason}");
+    true
 }

@@ -152,3 +152,76 @@ async fn drain(mut socket: OwnedReadHalf) {
         tracing::debug!("the far end kept a closed connection open");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    async fn connection(events: EventSender) -> (Connection, TcpStream, JoinSet<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (near, _) = listener.accept().await.unwrap();
+        let mut tasks = JoinSet::new();
+        let connection = Connection::start(ConnId(1), near, events, &Metrics::default(), &mut tasks);
+        (connection, far, tasks)
+    }
+
+    #[tokio::test]
+    async fn closing_delivers_what_is_queued_even_if_the_far_end_still_sends() {
+        let (events, _queue) = mpsc::channel(1);
+        let (connection, mut far, mut tasks) = connection(events).await;
+        far.write_all(&[7; 300_000]).await.unwrap();
+        connection.send(vec![1; 100_000]).unwrap();
+        connection.send(vec![2; 100_000]).unwrap();
+        drop(connection);
+        let mut received = Vec::new();
+        far.read_to_end(&mut received).await.unwrap();
+        assert_eq!((received.len(), received[0], received[199_999]), (200_000, 1, 2));
+        drop(far);
+        while tasks.join_next().await.is_some() {}
+    }
+
+    #[tokio::test]
+    async fn a_neighbor_that_does_not_read_is_found_out_before_it_costs_more_than_its_limit() {
+        let (events, _queue) = mpsc::channel(1);
+        let (connection, _far, _tasks) = connection(events).await;
+        let mut sent = 0;
+        let error = loop {
+            match connection.send(vec![0; 1024 * 1024]) {
+                Ok(()) => sent += 1,
+                Err(error) => break error,
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(error, SendError::Full);
+        // What the kernel buffered comes on top.
+        assert!((16..64).contains(&sent), "{sent} MiB");
+    }
+
+    #[tokio::test]
+    async fn a_full_event_queue_holds_the_reader_up_and_is_counted() {
+        let (events, mut queue) = mpsc::channel(1);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (near, _) = listener.accept().await.unwrap();
+        let (metrics, mut tasks) = (Metrics::default(), JoinSet::new());
+        let _connection = Connection::start(ConnId(1), near, events, &metrics, &mut tasks);
+        let sending = tokio::spawn(async move {
+            far.write_all(&vec![9; 1024 * 1024]).await.unwrap();
+        });
+        while metrics.queue_full_count("events") == 0 {
+            tokio::task::yield_now().await;
+        }
+        let mut received = 0;
+        loop {
+            match queue.recv().await.unwrap() {
+                Event::Received { bytes, .. } => received += bytes.len(),
+                Event::Closed { end, .. } => break assert_eq!(end, ConnectionEnd::Finished),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(received, 1024 * 1024);
+        sending.await.unwrap();
+    }
+}

@@ -1,24 +1,29 @@
 //! The task that owns the speaker: feeds it events and carries out what it answers. Must never wait for a socket, a watcher
 //! or a file.
 
-use std::collections::{BTreeSet, HashMap};
+mod carry_out;
+mod handle;
+
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use sart_bgp::family::Family;
-use sart_bgp::session::{ConnId, ConnectionEnd, SessionEvent, SessionState};
-use sart_bgp::speaker::{BestPath, LocalAddresses, NeighborView, Speaker, SpeakerInput, SpeakerOutput};
+use sart_bgp::session::{ConnId, ConnectionEnd};
+use sart_bgp::speaker::{BestPath, LocalAddresses, NeighborView, Speaker, SpeakerInput};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::dial::{self, SocketOptions};
+use super::dial::SocketOptions;
 use super::listen::Listeners;
 use super::metrics::Metrics;
-use super::watch::{WatchStream, Watchers};
+use super::watch::Watchers;
+
+pub use self::handle::{Handle, Stopped};
 
 /// Events that may wait for the owner; with 64 KiB reads at most 16 MiB.
 const EVENT_QUEUE: usize = 256;
@@ -68,18 +73,6 @@ pub enum Event {
 pub type EventSender = mpsc::Sender<Event>;
 type Call = Box<dyn FnOnce(&mut Owner) + Send>;
 
-/// The way of the API to the owner; clones lead to the same one.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    calls: mpsc::Sender<Call>,
-    metrics: Metrics,
-}
-
-/// The owner has stopped.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the speaker is shutting down")]
-pub struct Stopped;
-
 /// What a watcher of best paths reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BestPathEvent {
@@ -120,81 +113,6 @@ pub struct Owner {
 pub struct Inbox {
     events: mpsc::Receiver<Event>,
     calls: mpsc::Receiver<Call>,
-}
-
-impl Handle {
-    /// Runs `call` on the speaker and carries out what follows from it before it returns.
-    ///
-    /// # Errors
-    /// If the owner has stopped.
-    pub async fn call<T, F>(&self, call: F) -> Result<T, Stopped>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Speaker, Duration) -> T + Send + 'static,
-    {
-        self.with_owner(move |owner| {
-            let now = owner.now();
-            let answer = call(&mut owner.speaker, now);
-            owner.carry_out();
-            answer
-        })
-        .await
-    }
-
-    /// A stream of all neighbours, then of every change.
-    ///
-    /// # Errors
-    /// If the owner has stopped.
-    pub async fn watch_neighbors(&self) -> Result<WatchStream<NeighborEvent>, Stopped> {
-        self.with_owner(|owner| {
-            let views = owner.speaker.neighbors(owner.now());
-            let mut initial: Vec<_> =
-                views.into_iter().map(|view| NeighborEvent::Changed(Box::new(view))).collect();
-            initial.push(NeighborEvent::Synced);
-            owner.neighbors.subscribe((), initial)
-        })
-        .await
-    }
-
-    /// A stream of the multipath sets of `families`, then of every change.
-    ///
-    /// # Errors
-    /// If the owner has stopped.
-    pub async fn watch_best_paths(
-        &self,
-        families: Vec<Family>,
-    ) -> Result<WatchStream<BestPathEvent>, Stopped> {
-        self.with_owner(move |owner| {
-            let paths = owner.speaker.best_paths(&families);
-            let mut initial: Vec<_> = paths.into_iter().map(BestPathEvent::Path).collect();
-            if owner.speaker.is_settled() {
-                initial.push(BestPathEvent::Settled);
-            }
-            owner.best_paths.subscribe(families, initial)
-        })
-        .await
-    }
-
-    async fn with_owner<T, F>(&self, call: F) -> Result<T, Stopped>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Owner) -> T + Send + 'static,
-    {
-        let (answer, answered) = oneshot::channel();
-        let call: Call = Box::new(move |owner| {
-            // The caller may have gone away; what it asked for has been done all the same.
-            let _unheard = answer.send(call(owner));
-        });
-        match self.calls.try_send(call) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(call)) => {
-                self.metrics.queue_full("calls");
-                self.calls.send(call).await.map_err(|_| Stopped)?;
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Stopped),
-        }
-        answered.await.map_err(|_| Stopped)
-    }
 }
 
 impl Owner {
@@ -315,109 +233,6 @@ impl Owner {
                 self.input(SpeakerInput::Dialled { conn, peer, local });
             }
             Err(error) => self.input(SpeakerInput::DialFailed { peer, error: &error.to_string() }),
-        }
-    }
-
-    /// Does everything the speaker wants done.
-    fn carry_out(&mut self) {
-        let mut changed = BTreeSet::new();
-        while let Some(output) = self.speaker.poll_output() {
-            match output {
-                SpeakerOutput::Dial { peer, port } => self.dial(peer, port),
-                SpeakerOutput::Send { conn, bytes } => self.send(conn, bytes),
-                SpeakerOutput::Close { conn } => {
-                    self.connections.remove(&conn);
-                }
-                SpeakerOutput::NeighborChanged { peer } => {
-                    changed.insert(peer);
-                }
-                SpeakerOutput::NeighborDeleted { peer } => self.neighbor_deleted(peer, &mut changed),
-                SpeakerOutput::Session { peer, event } => self.log(peer, &event),
-                SpeakerOutput::BestPath(path) => {
-                    let family = Family::of_prefix(&path.prefix);
-                    self.tell_best_paths(&BestPathEvent::Path(path), |families| {
-                        families.is_empty() || families.contains(&family)
-                    });
-                }
-                SpeakerOutput::EndOfRib { peer, family } => {
-                    tracing::info!(%peer, %family, "the neighbor has sent all its routes");
-                }
-                SpeakerOutput::Settled => self.tell_best_paths(&BestPathEvent::Settled, |_| true),
-            }
-        }
-        self.tell_neighbors(changed);
-        if let Some(listeners) = &mut self.listeners {
-            listeners.ensure(self.speaker.global().map(sart_bgp::config::Global::listen_port));
-        }
-    }
-
-    fn dial(&mut self, peer: IpAddr, port: u16) {
-        let number = self.number();
-        let (events, options) = (self.events.clone(), self.options.clone());
-        let task = self.tasks.spawn(async move {
-            let result = dial::dial(SocketAddr::new(peer, port), &options).await;
-            if events.send(Event::Dialled { peer, number, result }).await.is_err() {
-                tracing::debug!(%peer, "dialled a neighbor while stopping");
-            }
-        });
-        if let Some((_, replaced)) = self.dials.insert(peer, (number, task)) {
-            replaced.abort();
-        }
-    }
-
-    fn send(&mut self, conn: ConnId, bytes: Vec<u8>) {
-        let Some(connection) = self.connections.get(&conn) else { return };
-        let Err(error) = connection.send(bytes) else { return };
-        if error == super::connection::SendError::Full {
-            self.metrics.queue_full("send");
-        }
-        tracing::warn!(conn = conn.0, %error, "gave a connection up");
-        self.connections.remove(&conn);
-        self.input(SpeakerInput::Closed { conn, end: ConnectionEnd::Broken });
-    }
-
-    fn neighbor_deleted(&mut self, peer: IpAddr, changed: &mut BTreeSet<IpAddr>) {
-        changed.remove(&peer);
-        if let Some((_, dial)) = self.dials.remove(&peer) {
-            dial.abort();
-        }
-        let slow = self.neighbors.send(&NeighborEvent::Deleted(peer), |()| true);
-        self.count_slow("neighbors", slow);
-    }
-
-    fn tell_neighbors(&mut self, changed: BTreeSet<IpAddr>) {
-        let now = self.now();
-        for peer in changed {
-            if let Some(view) = self.speaker.neighbor(peer, now) {
-                let slow = self.neighbors.send(&NeighborEvent::Changed(Box::new(view)), |()| true);
-                self.count_slow("neighbors", slow);
-            }
-        }
-    }
-
-    fn tell_best_paths(&mut self, event: &BestPathEvent, wants: impl Fn(&Vec<Family>) -> bool) {
-        let slow = self.best_paths.send(event, wants);
-        self.count_slow("best_paths", slow);
-    }
-
-    fn count_slow(&self, stream: &'static str, slow: usize) {
-        for _ in 0..slow {
-            tracing::warn!(stream, "ended a watcher that read too slowly");
-            self.metrics.watcher_dropped(stream);
-        }
-    }
-
-    fn log(&self, peer: IpAddr, event: &SessionEvent) {
-        self.metrics.session_event(event.reason());
-        match event {
-            SessionEvent::State { to: SessionState::Established, .. } => self.metrics.established(1),
-            SessionEvent::State { from: SessionState::Established, .. } => self.metrics.established(-1),
-            _ => {}
-        }
-        if event.is_failure() {
-            tracing::warn!(%peer, reason = event.reason(), "{event}");
-        } else {
-            tracing::info!(%peer, reason = event.reason(), "{event}");
         }
     }
 }

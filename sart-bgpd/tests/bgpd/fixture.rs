@@ -19,8 +19,7 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 #[macro_export]
 macro_rules! needs {
     ($missing:expr) => {
-        if let Some(reason) = $missing {
-            println!("skipped: {reason}");
+        if sart_testkit::skips($missing) {
             return;
         }
     };

@@ -1,0 +1,117 @@
+//! Does what the speaker wants done: dial, send, close, tell watchers, log. Must never wait for any of it.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use sart_bgp::family::Family;
+use sart_bgp::session::{ConnId, ConnectionEnd, SessionEvent, SessionState};
+use sart_bgp::speaker::{SpeakerInput, SpeakerOutput};
+
+use super::{BestPathEvent, Event, NeighborEvent, Owner};
+use crate::bgpd::connection::SendError;
+use crate::bgpd::dial;
+
+impl Owner {
+    /// Does everything the speaker wants done.
+    pub(super) fn carry_out(&mut self) {
+        let mut changed = BTreeSet::new();
+        while let Some(output) = self.speaker.poll_output() {
+            match output {
+                SpeakerOutput::Dial { peer, port } => self.dial(peer, port),
+                SpeakerOutput::Send { conn, bytes } => self.send(conn, bytes),
+                SpeakerOutput::Close { conn } => {
+                    self.connections.remove(&conn);
+                }
+                SpeakerOutput::NeighborChanged { peer } => {
+                    changed.insert(peer);
+                }
+                SpeakerOutput::NeighborDeleted { peer } => self.neighbor_deleted(peer, &mut changed),
+                SpeakerOutput::Session { peer, event } => self.log(peer, &event),
+                SpeakerOutput::BestPath(path) => {
+                    let family = Family::of_prefix(&path.prefix);
+                    self.tell_best_paths(&BestPathEvent::Path(path), |families| {
+                        families.is_empty() || families.contains(&family)
+                    });
+                }
+                SpeakerOutput::EndOfRib { peer, family } => {
+                    tracing::info!(%peer, %family, "the neighbor has sent all its routes");
+                }
+                SpeakerOutput::Settled => self.tell_best_paths(&BestPathEvent::Settled, |_| true),
+            }
+        }
+        self.tell_neighbors(changed);
+        if let Some(listeners) = &mut self.listeners {
+            listeners.ensure(self.speaker.global().map(sart_bgp::config::Global::listen_port));
+        }
+    }
+
+    fn dial(&mut self, peer: IpAddr, port: u16) {
+        let number = self.number();
+        let (events, options) = (self.events.clone(), self.options.clone());
+        let task = self.tasks.spawn(async move {
+            let result = dial::dial(SocketAddr::new(peer, port), &options).await;
+            if events.send(Event::Dialled { peer, number, result }).await.is_err() {
+                tracing::debug!(%peer, "dialled a neighbor while stopping");
+            }
+        });
+        if let Some((_, replaced)) = self.dials.insert(peer, (number, task)) {
+            replaced.abort();
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, bytes: Vec<u8>) {
+        let Some(connection) = self.connections.get(&conn) else { return };
+        let Err(error) = connection.send(bytes) else { return };
+        if error == SendError::Full {
+            self.metrics.queue_full("send");
+        }
+        tracing::warn!(conn = conn.0, %error, "gave a connection up");
+        self.connections.remove(&conn);
+        self.input(SpeakerInput::Closed { conn, end: ConnectionEnd::Broken });
+    }
+
+    fn neighbor_deleted(&mut self, peer: IpAddr, changed: &mut BTreeSet<IpAddr>) {
+        changed.remove(&peer);
+        if let Some((_, dial)) = self.dials.remove(&peer) {
+            dial.abort();
+        }
+        let slow = self.neighbors.send(&NeighborEvent::Deleted(peer), |()| true);
+        self.count_slow("neighbors", slow);
+    }
+
+    fn tell_neighbors(&mut self, changed: BTreeSet<IpAddr>) {
+        let now = self.now();
+        for peer in changed {
+            if let Some(view) = self.speaker.neighbor(peer, now) {
+                let slow = self.neighbors.send(&NeighborEvent::Changed(Box::new(view)), |()| true);
+                self.count_slow("neighbors", slow);
+            }
+        }
+    }
+
+    fn tell_best_paths(&mut self, event: &BestPathEvent, wants: impl Fn(&Vec<Family>) -> bool) {
+        let slow = self.best_paths.send(event, wants);
+        self.count_slow("best_paths", slow);
+    }
+
+    fn count_slow(&self, stream: &'static str, slow: usize) {
+        for _ in 0..slow {
+            tracing::warn!(stream, "ended a watcher that read too slowly");
+            self.metrics.watcher_dropped(stream);
+        }
+    }
+
+    fn log(&self, peer: IpAddr, event: &SessionEvent) {
+        self.metrics.session_event(event.reason());
+        match event {
+            SessionEvent::State { to: SessionState::Established, .. } => self.metrics.established(1),
+            SessionEvent::State { from: SessionState::Established, .. } => self.metrics.established(-1),
+            _ => {}
+        }
+        if event.is_failure() {
+            tracing::warn!(%peer, reason = event.reason(), "{event}");
+        } else {
+            tracing::info!(%peer, reason = event.reason(), "{event}");
+        }
+    }
+}
