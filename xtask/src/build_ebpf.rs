@@ -29,7 +29,7 @@ pub fn run() -> Result<()> {
     let toolchain = Toolchain::find()?;
     let linker = linker::ensure()?;
     let object = target_dir().join("bpf/sart-ebpf.o");
-    let kept = cache()?.join("bpf").join(format!("{}.o", fingerprint(&toolchain)?));
+    let kept = crate::cache::cache()?.join("bpf").join(format!("{}.o", fingerprint(&toolchain)?));
     if kept.is_file() {
         place(&kept, &object)?;
         say(&format!("{} (unchanged)", object.display()));
@@ -53,18 +53,13 @@ pub fn ensure_linker() -> Result<()> {
     Ok(())
 }
 
-/// Where tools and objects outlive a clean checkout.
-fn cache() -> Result<PathBuf> {
-    crate::setup::kube::cache()
-}
-
 /// The workspace's target folder.
 fn target_dir() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
 fn compile(toolchain: &Toolchain, linker: &Path) -> Result<PathBuf> {
-    let folder = target_dir().join("bpf/build");
+    let folder = target_dir().join("bpf-build");
     let flags = [
         "-Cdebuginfo=2".to_owned(),
         "-Cpanic=abort".to_owned(),

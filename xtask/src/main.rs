@@ -2,6 +2,7 @@
 
 mod bench;
 mod build_ebpf;
+mod cache;
 mod defects;
 mod demo;
 mod deps;

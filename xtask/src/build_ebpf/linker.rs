@@ -14,7 +14,7 @@ const LLVM: &str = "/usr/lib/llvm-22";
 
 /// The linker's path, after building it if it is not there.
 pub fn ensure() -> Result<PathBuf> {
-    let tools = super::cache()?.join("tools");
+    let tools = crate::cache::cache()?.join("tools");
     let linker = tools.join("bin/bpf-linker");
     if is_ours(&linker) {
         return Ok(linker);
@@ -30,7 +30,7 @@ pub fn ensure() -> Result<PathBuf> {
         .args(["--no-default-features", "--features", "llvm-22", "--root"])
         .arg(&tools)
         .env("LLVM_PREFIX", LLVM)
-        .env("CARGO_TARGET_DIR", super::target_dir().join("bpf/linker"))
+        .env("CARGO_TARGET_DIR", super::target_dir().join("bpf-build/linker"))
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
     run::checked(&mut command)?;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use e2e::exec;
 use e2e::progress::{Step, say};
 
-use super::kube::cache;
+use crate::cache::cache;
 
 const VERSION: &str = "0.20.2";
 

@@ -1,5 +1,6 @@
 //! The lab's Kubernetes: one Go program, built once per content of `e2e/kube` into the user's cache and reused from there.
 
+use crate::cache::cache;
 use anyhow::{Context as _, Result, bail};
 use e2e::exec;
 use e2e::progress::{Step, say};
@@ -68,11 +69,4 @@ impl Kube {
         std::fs::rename(&partial, &self.binary)
             .with_context(|| format!("cannot create {}", self.binary.display()))
     }
-}
-
-/// The folder of the user's cache that is ours.
-pub fn cache() -> Result<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
-    Ok(base.context("neither XDG_CACHE_HOME nor HOME is set")?.join("sart"))
 }
