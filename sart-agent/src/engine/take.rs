@@ -124,7 +124,9 @@ impl Engine {
     }
 
     fn take_forwarding(&mut self, forwarding: Forwarding) {
-        if let Forwarding::Refused { reason, message } = &forwarding {
+        if let Forwarding::Refused { reason, message } = &forwarding
+            && forwarding != self.observed.forwarding
+        {
             warn!(reason, message, "the kernel does not run our programs; kube-proxy serves");
         }
         let old = std::mem::replace(&mut self.observed.forwarding, forwarding);

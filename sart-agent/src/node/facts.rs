@@ -174,6 +174,8 @@ pub struct PeerFact {
     pub keepalive_time: Option<u32>,
     /// Groups of the peer.
     pub groups: Vec<String>,
+    /// `metadata.creationTimestamp`, seconds: of two peers with one address the older keeps it.
+    pub created: i64,
     /// `metadata.generation`, for the status.
     pub generation: i64,
 }

@@ -42,6 +42,7 @@ pub(super) fn peer(address: &str) -> PeerFact {
         hold_time: None,
         keepalive_time: None,
         groups: Vec::new(),
+        created: 1,
         generation: 1,
     }
 }

@@ -167,6 +167,7 @@ pub fn peer(peer: &BGPPeer) -> Option<PeerFact> {
         hold_time: spec.hold_time,
         keepalive_time: spec.keepalive_time,
         groups: spec.groups.clone().unwrap_or_default(),
+        created: peer.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
         generation: peer.metadata.generation.unwrap_or_default(),
     })
 }

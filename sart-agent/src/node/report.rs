@@ -88,14 +88,14 @@ fn advertisements(observed: &Observed, plan: &Plan) -> Vec<AdvertisedPrefix> {
         .map(|path| AdvertisedPrefix {
             prefix: path.prefix.to_string(),
             proof: path.proof,
-            peers: carriers(observed, &path.groups),
+            peers: carriers(observed, plan, &path.groups),
         })
         .collect();
     list.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix));
     list
 }
 
-fn carriers(observed: &Observed, groups: &[String]) -> Vec<String> {
+fn carriers(observed: &Observed, plan: &Plan, groups: &[String]) -> Vec<String> {
     let established = |peer: &PeerFact| {
         let session = peer.address.as_ref().ok().and_then(|address| observed.speaker.sessions.get(address));
         session.is_some_and(|session| session.state == ESTABLISHED)
@@ -104,7 +104,9 @@ fn carriers(observed: &Observed, groups: &[String]) -> Vec<String> {
         let spec = BGPPeerSpec { groups: Some(peer.groups.clone()), ..BGPPeerSpec::default() };
         spec.carries(groups)
     };
-    let carriers = observed.peers.iter().filter(|(_, peer)| established(peer) && carries(peer));
+    // A peer left out of the speaker may share its address with one whose session is up.
+    let configured = observed.peers.iter().filter(|(name, _)| !plan.peer_problems.contains_key(*name));
+    let carriers = configured.filter(|(_, peer)| established(peer) && carries(peer));
     carriers.map(|(name, _)| name.clone()).collect()
 }
 

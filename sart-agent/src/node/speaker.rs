@@ -97,7 +97,9 @@ fn neighbors(peers: &BTreeMap<String, PeerFact>) -> (Vec<Neighbor>, BTreeMap<Str
     let mut owners: BTreeMap<IpAddr, &str> = BTreeMap::new();
     let mut neighbors = Vec::new();
     let mut problems = BTreeMap::new();
-    for (name, peer) in peers {
+    let mut oldest_first: Vec<_> = peers.iter().collect();
+    oldest_first.sort_by_key(|(name, peer)| (peer.created, *name));
+    for (name, peer) in oldest_first {
         match neighbor(name, peer, &owners) {
             Ok(neighbor) => {
                 owners.insert(neighbor.address, name);
@@ -108,6 +110,7 @@ fn neighbors(peers: &BTreeMap<String, PeerFact>) -> (Vec<Neighbor>, BTreeMap<Str
             }
         }
     }
+    neighbors.sort_by(|a: &Neighbor, b| a.name.cmp(&b.name));
     (neighbors, problems)
 }
 

@@ -191,12 +191,12 @@ fn one_bad_peer_does_not_stop_the_others() {
     observed.peers.insert("bad".into(), peer("not-an-address"));
     observed.peers.insert("zero".into(), PeerFact { asn: 0, ..peer("9.9.9.8") });
     observed.peers.insert("slow".into(), PeerFact { hold_time: Some(2), ..peer("9.9.9.7") });
-    observed.peers.insert("twin".into(), peer("9.9.9.9"));
+    observed.peers.insert("a-twin".into(), PeerFact { created: 2, ..peer("9.9.9.9") });
     let plan = settle(&mut observed);
     let config = plan.speaker.unwrap().config;
     assert_eq!(config.neighbors.iter().map(|n| n.name.as_str()).collect::<Vec<_>>(), ["spine0"]);
     let reasons: Vec<_> = plan.peer_problems.values().map(PeerProblem::reason).collect();
-    assert_eq!(reasons, ["InvalidAddress", "InvalidTimers", "DuplicateAddress", "InvalidASN"]);
+    assert_eq!(reasons, ["DuplicateAddress", "InvalidAddress", "InvalidTimers", "InvalidASN"]);
 }
 
 #[test]
@@ -264,6 +264,7 @@ fn the_report_names_proof_and_the_sessions_that_carry_a_prefix() {
     grouped.groups = vec!["to-spine0".into()];
     observed.adverts.set(advert_key(), web(), grouped);
     observed.peers.insert("spine1".into(), PeerFact { groups: vec!["other".into()], ..peer("7.7.7.7") });
+    observed.peers.insert("twin".into(), PeerFact { created: 2, ..peer("9.9.9.9") });
     for address in ["9.9.9.9", "7.7.7.7"] {
         let session = Session { state: report::ESTABLISHED, last_error: String::new() };
         observed.speaker.sessions.insert(address.parse().unwrap(), session);
