@@ -15,35 +15,17 @@ use crate::health::Health;
 use crate::key::Key;
 use crate::meta;
 use crate::schedule::Schedule;
-use crate::watch::Change;
-use crate::world::World;
+use crate::world::{Update, World};
 use crate::write::{Action, WriteError, Writer};
 use crate::{advertisement, cluster_bgp, node_bgp, pool, service};
 
 /// Longest pause of the loop; the health check sees that it turns.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// What a plan asks for.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
-    /// Independent writes; empty when the world is as it should be.
-    pub actions: Vec<Action>,
-    /// Services only: it could not be served and waits for a pool or an address.
-    pub waits: bool,
-}
-
-impl Plan {
-    /// A plan of these writes.
-    #[must_use]
-    pub fn of(actions: Vec<Action>) -> Self {
-        Self { actions, waits: false }
-    }
-}
-
 /// The answers to one plan's writes.
 struct Done {
     key: Key,
-    changes: Vec<Change>,
+    changes: Vec<Update>,
     errors: Vec<WriteError>,
 }
 
@@ -62,7 +44,7 @@ pub struct Engine {
 pub async fn run(
     writer: Writer,
     health: Arc<Health>,
-    mut changes: mpsc::Receiver<Change>,
+    mut changes: mpsc::Receiver<Update>,
     mut leading: signal::Receiver<bool>,
     mut stop: signal::Receiver<bool>,
 ) {
@@ -104,7 +86,7 @@ impl Engine {
         if self.was_leading { next.min(IDLE) } else { IDLE }
     }
 
-    fn take(&mut self, change: Change) {
+    fn take(&mut self, change: Update) {
         let now = self.now();
         for key in change(&mut self.world) {
             self.schedule.touch(key, now);

@@ -1,12 +1,16 @@
 //! Facts every reconciler reads from object metadata: age, ownership, which labels are ours.
 
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Resource;
+use kube::{Resource, ResourceExt as _};
 use serde_json::{Value, json};
 
-use sart_api::CONTROLLER_MANAGER;
+use sart_api::{BGPAdvertisement, CONTROLLER_MANAGER, keys};
+
+use crate::key::Name;
 
 /// Creation time in seconds; objects without one count as newest.
 pub fn created<T: Resource>(object: &T) -> i64 {
@@ -43,6 +47,21 @@ pub fn labels_match<T: Resource>(object: &T, wanted: &BTreeMap<String, String>) 
     let empty = BTreeMap::new();
     let actual = object.meta().labels.as_ref().unwrap_or(&empty);
     selects(Some(wanted), actual) && owned_labels(object).iter().all(|label| wanted.contains_key(label))
+}
+
+/// Addresses a Service records, in order.
+#[must_use]
+pub fn recorded(service: &Service) -> Vec<IpAddr> {
+    let status = service.status.as_ref().and_then(|s| s.load_balancer.as_ref());
+    let ingress = status.and_then(|l| l.ingress.as_ref()).into_iter().flatten();
+    ingress.filter_map(|i| i.ip.as_ref()?.parse().ok()).collect()
+}
+
+/// The Service an advertisement belongs to, by its label.
+#[must_use]
+pub fn service_of(advert: &BGPAdvertisement) -> Option<Name> {
+    let service = advert.labels().get(keys::SERVICE_NAME)?;
+    Some(Name::new(&advert.namespace()?, service))
 }
 
 /// Label keys that stand in the object because this controller applied them.

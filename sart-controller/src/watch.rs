@@ -9,14 +9,11 @@ use sart_api::{
 };
 use tokio::sync::mpsc::Sender;
 
-use crate::key::{Key, Name};
-use crate::world::{Watched, World};
-
-/// One change of the world; running it yields the keys to plan.
-pub type Change = Box<dyn FnOnce(&mut World) -> Vec<Key> + Send>;
+use crate::key::Name;
+use crate::world::{Update, Watched, World};
 
 /// Starts one watch per kind.
-pub fn spawn(client: &Client, changes: &Sender<Change>) {
+pub fn spawn(client: &Client, changes: &Sender<Update>) {
     start::<Node>(client, changes);
     start::<Service>(client, changes);
     start::<ClusterBGP>(client, changes);
@@ -29,7 +26,7 @@ pub fn spawn(client: &Client, changes: &Sender<Change>) {
     start::<AddressClaim>(client, changes);
 }
 
-fn start<T: Watched>(client: &Client, changes: &Sender<Change>) {
+fn start<T: Watched>(client: &Client, changes: &Sender<Update>) {
     let api: Api<T> = Api::all(client.clone());
     let changes = changes.clone();
     tokio::spawn(async move {
@@ -46,7 +43,7 @@ fn start<T: Watched>(client: &Client, changes: &Sender<Change>) {
     });
 }
 
-fn change<T: Watched>(event: watcher::Event<T>) -> Change {
+fn change<T: Watched>(event: watcher::Event<T>) -> Update {
     match event {
         watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
             Box::new(move |world: &mut World| world.put(object))

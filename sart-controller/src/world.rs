@@ -12,9 +12,13 @@ use serde::de::DeserializeOwned;
 
 use crate::cache::{Cache, Change};
 use crate::key::{Key, Name};
+use crate::meta;
 
 /// Prefix → node → peers that carry it, and those of the node that do not.
 pub type Announced = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+
+/// One change of the world; running it yields the keys to plan.
+pub type Update = Box<dyn FnOnce(&mut World) -> Vec<Key> + Send>;
 
 /// What is known of the cluster.
 #[derive(Debug, Default)]
@@ -103,12 +107,7 @@ impl World {
         keys.extend(self.cluster_keys());
         keys.extend(self.services.values().map(|s| Key::Service(Name::of(&**s))));
         keys.extend(self.claims_of.keys().cloned().map(Key::Service));
-        keys.extend(
-            self.adverts
-                .values()
-                .filter_map(|a| crate::advertisement::watch::service_of(a))
-                .map(Key::Service),
-        );
+        keys.extend(self.adverts.values().filter_map(|a| meta::service_of(a)).map(Key::Service));
         keys.extend(self.adverts.values().map(|a| Key::Advertisement(Name::of(&**a))));
         keys
     }

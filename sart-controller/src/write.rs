@@ -15,9 +15,8 @@ use serde_json::Value;
 
 use crate::key::Name;
 use crate::lease::Fence;
-use crate::service::observe;
-use crate::watch::Change;
-use crate::world::{Watched, World};
+use crate::meta;
+use crate::world::{Update, Watched, World};
 
 /// Longest time one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,6 +68,23 @@ pub enum Action {
     Delete(Target, String),
     /// Tells people.
     Warn(Box<Event>),
+}
+
+/// What a plan asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Independent writes; empty when the world is as it should be.
+    pub actions: Vec<Action>,
+    /// Services only: it could not be served and waits for a pool or an address.
+    pub waits: bool,
+}
+
+impl Plan {
+    /// A plan of these writes.
+    #[must_use]
+    pub fn of(actions: Vec<Action>) -> Self {
+        Self { actions, waits: false }
+    }
 }
 
 /// Why a write failed.
@@ -127,7 +143,7 @@ impl Writer {
     ///
     /// # Errors
     /// The action did not happen, or may not have.
-    pub async fn run(&self, action: Action) -> Result<Option<Change>, WriteError> {
+    pub async fn run(&self, action: Action) -> Result<Option<Update>, WriteError> {
         let what = describe(&action);
         let left = self.fence.left().ok_or_else(|| WriteError::Fenced(what.clone()))?;
         let request = self.request(action, &what);
@@ -136,7 +152,7 @@ impl Writer {
             .unwrap_or_else(|_| Err(WriteError::Timeout(what.clone())))
     }
 
-    async fn request(&self, action: Action, what: &str) -> Result<Option<Change>, WriteError> {
+    async fn request(&self, action: Action, what: &str) -> Result<Option<Update>, WriteError> {
         match action {
             Action::Apply(target, body) => self.apply(&target, &body, false, what).await.map(Some),
             Action::ApplyStatus(target, body) => self.apply(&target, &body, true, what).await.map(Some),
@@ -160,7 +176,7 @@ impl Writer {
         body: &Value,
         status: bool,
         what: &str,
-    ) -> Result<Change, WriteError> {
+    ) -> Result<Update, WriteError> {
         let params = PatchParams::apply(CONTROLLER_MANAGER).force();
         let (api, name) = (self.api(target), &target.name.name);
         let answer = if status {
@@ -172,7 +188,7 @@ impl Writer {
     }
 
     /// Creates the claim; when another one stands there it is read, so that the next plan sees its owner.
-    async fn claim(&self, body: Value, what: &str) -> Result<Change, WriteError> {
+    async fn claim(&self, body: Value, what: &str) -> Result<Update, WriteError> {
         let object: DynamicObject = parse(body, what)?;
         let name = Name::cluster(&object.name_any());
         let api = self.api(&Target { kind: Kind::Claim, name: name.clone() });
@@ -185,7 +201,7 @@ impl Writer {
         absorb(Kind::Claim, answer.map_err(|source| refused(what, source))?, what)
     }
 
-    async fn delete(&self, target: &Target, uid: String, what: &str) -> Result<Change, WriteError> {
+    async fn delete(&self, target: &Target, uid: String, what: &str) -> Result<Update, WriteError> {
         let preconditions = Preconditions { uid: Some(uid.clone()), resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
         let answer = self.api(target).delete(&target.name.name, &params).await;
@@ -210,7 +226,7 @@ impl Writer {
         let services: Api<Service> = Api::namespaced(self.client.clone(), &owner.namespace);
         let live = services.get_opt(&owner.name).await.map_err(|source| refused(what, source))?;
         let same = live.filter(|service| service.uid().as_deref() == Some(owner.uid.as_str()));
-        Ok(same.filter(|service| observe::recorded(service).contains(&address)))
+        Ok(same.filter(|service| meta::recorded(service).contains(&address)))
     }
 
     async fn warn(&self, event: Event, what: &str) -> Result<(), WriteError> {
@@ -260,7 +276,7 @@ fn resource(kind: Kind) -> ApiResource {
     }
 }
 
-fn absorb(kind: Kind, answer: DynamicObject, what: &str) -> Result<Change, WriteError> {
+fn absorb(kind: Kind, answer: DynamicObject, what: &str) -> Result<Update, WriteError> {
     let value = serde_json::to_value(answer)
         .map_err(|source| WriteError::Answer { what: what.to_owned(), source })?;
     match kind {
@@ -275,12 +291,12 @@ fn absorb(kind: Kind, answer: DynamicObject, what: &str) -> Result<Change, Write
     }
 }
 
-fn put<T: Watched>(value: Value, what: &str) -> Result<Change, WriteError> {
+fn put<T: Watched>(value: Value, what: &str) -> Result<Update, WriteError> {
     let object: T = parse(value, what)?;
     Ok(Box::new(move |world: &mut World| world.put(object)))
 }
 
-fn gone(target: Target, uid: String) -> Change {
+fn gone(target: Target, uid: String) -> Update {
     let name = target.name;
     match target.kind {
         Kind::Service => forget::<Service>(name, uid),
@@ -294,7 +310,7 @@ fn gone(target: Target, uid: String) -> Change {
     }
 }
 
-fn forget<T: Watched>(name: Name, uid: String) -> Change {
+fn forget<T: Watched>(name: Name, uid: String) -> Update {
     Box::new(move |world: &mut World| world.remove::<T>(&name, &uid))
 }
 

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
-use sart_api::{AdvertisedPrefix, BGPAdvertisement, NodeBGP, keys};
+use sart_api::{AdvertisedPrefix, BGPAdvertisement, NodeBGP};
 
 use crate::cache::Cache;
 use crate::key::{Key, Name};
+use crate::meta;
 use crate::world::{Announced, Watched, World};
 
 impl Watched for BGPAdvertisement {
@@ -18,18 +19,11 @@ impl Watched for BGPAdvertisement {
         let mut keys = Vec::new();
         let facts = |a: &BGPAdvertisement| (a.uid(), a.spec.clone(), a.metadata.deletion_timestamp.clone());
         if old.map(facts) != new.map(facts) {
-            keys.extend(old.or(new).and_then(service_of).map(Key::Service));
+            keys.extend(old.or(new).and_then(meta::service_of).map(Key::Service));
             keys.extend(new.map(|a| Key::Advertisement(Name::of(a))));
         }
         keys
     }
-}
-
-/// The Service an advertisement belongs to, by its label.
-#[must_use]
-pub fn service_of(advert: &BGPAdvertisement) -> Option<Name> {
-    let service = advert.labels().get(keys::SERVICE_NAME)?;
-    Some(Name::new(&advert.namespace()?, service))
 }
 
 /// Takes a node's report into the index.

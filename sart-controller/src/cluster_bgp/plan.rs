@@ -7,9 +7,9 @@ use sart_api::condition::{self, ACCEPTED, Condition, READY};
 use serde_json::json;
 
 use super::observe::{Member, Observed};
-use crate::engine::Plan;
 use crate::key::Name;
 use crate::meta;
+use crate::write::Plan;
 use crate::write::{Action, Kind, Target, api_version};
 
 /// Plans the status of one ClusterBGP.

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use super::observe::{Observed, internal_address};
 use super::peers::resolve;
-use crate::engine::Plan;
 use crate::key::Name;
 use crate::meta;
+use crate::write::Plan;
 use crate::write::{Action, Kind, Target, api_version};
 
 /// Why a ClusterBGP cannot give a node everything.

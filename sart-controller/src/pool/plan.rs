@@ -11,9 +11,9 @@ use sart_ipam::pool::{PoolFacts, decide};
 use serde_json::json;
 
 use super::observe::Observed;
-use crate::engine::Plan;
 use crate::key::Name;
 use crate::meta;
+use crate::write::Plan;
 use crate::write::{Action, Kind, Target, api_version};
 
 /// Plans every pool at once.

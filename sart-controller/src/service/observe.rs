@@ -13,7 +13,6 @@ use sart_api::{AddressClaim, AddressPool, AddressType, BGPAdvertisement};
 use sart_ipam::vip::{Closed, Ledger, VipPool};
 
 use super::watch::{address_of, owner_of};
-use crate::advertisement::watch::service_of;
 use crate::key::Name;
 use crate::meta;
 use crate::world::World;
@@ -56,7 +55,7 @@ pub fn observe<'a>(world: &'a World, name: &Name) -> Observed<'a> {
     Observed {
         name: name.clone(),
         claims: addresses.filter_map(claim).collect(),
-        adverts: adverts.filter(|a| service_of(a).as_ref() == Some(name)).cloned().collect(),
+        adverts: adverts.filter(|a| meta::service_of(a).as_ref() == Some(name)).cloned().collect(),
         pools: world.pools.values().filter_map(|pool| vip_pool(pool)).collect(),
         ledger: Others {
             world,
@@ -66,14 +65,6 @@ pub fn observe<'a>(world: &'a World, name: &Name) -> Observed<'a> {
         },
         service,
     }
-}
-
-/// Addresses a Service records, in order.
-#[must_use]
-pub fn recorded(service: &Service) -> Vec<IpAddr> {
-    let status = service.status.as_ref().and_then(|s| s.load_balancer.as_ref());
-    let ingress = status.and_then(|l| l.ingress.as_ref()).into_iter().flatten();
-    ingress.filter_map(|i| i.ip.as_ref()?.parse().ok()).collect()
 }
 
 fn vip_pool(pool: &AddressPool) -> Option<VipPool> {

@@ -12,11 +12,11 @@ use sart_api::{AddressClaim, BGPAdvertisement, keys};
 use sart_ipam::vip::{Ledger as _, allocate};
 use serde_json::json;
 
-use super::observe::{Observed, claimed_by, recorded};
+use super::observe::{Observed, claimed_by};
 use super::{bodies, request};
-use crate::engine::Plan;
 use crate::key::Name;
-use crate::meta;
+use crate::meta::{self, recorded};
+use crate::write::Plan;
 use crate::write::{Action, Kind, Target};
 
 /// What the Service shall have.

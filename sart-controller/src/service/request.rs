@@ -8,8 +8,7 @@ use sart_api::keys;
 use sart_api::net::{ParseError, parse_address};
 use sart_ipam::vip::{Family, Request};
 
-use super::observe::recorded;
-use crate::meta;
+use crate::meta::{self, recorded};
 
 /// Why a request cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

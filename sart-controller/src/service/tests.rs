@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::engine::Plan;
 use crate::key::Name;
 use crate::world::World;
 use crate::write::Action;
+use crate::write::Plan;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -118,7 +118,7 @@ fn settle(world: &mut World, name: &str) -> usize {
 
 fn address(world: &World, name: &str) -> Vec<String> {
     let service = world.services.get(&Name::new("d", name)).unwrap();
-    observe::recorded(service).iter().map(ToString::to_string).collect()
+    crate::meta::recorded(service).iter().map(ToString::to_string).collect()
 }
 
 #[test]

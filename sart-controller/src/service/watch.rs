@@ -6,9 +6,9 @@ use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt as _;
 use sart_api::{AddressClaim, names};
 
-use super::observe::recorded;
 use crate::cache::Cache;
 use crate::key::{Key, Name};
+use crate::meta::recorded;
 use crate::world::{Watched, World};
 
 impl Watched for Service {
