@@ -93,6 +93,8 @@ async fn try_run(args: Args) -> Result<(), StartError> {
     let health = Health::new();
     let api_ready = health.require("api");
     let http = http(&args, &health, &metrics).await?;
+    // Before the first packet: a second speaker on this socket must not disturb the first one's sessions.
+    let listener = Listener::bind(&api_path)?;
     let (owner, handle, inbox) = owner(&args, &metrics, health.require("listener"));
     let (stop, stopping) = oneshot::channel::<()>();
     let owning = tokio::spawn(owner.run(inbox, async move {
@@ -102,7 +104,6 @@ async fn try_run(args: Args) -> Result<(), StartError> {
     if let Some(config) = first {
         handle.call(move |speaker, now| speaker.apply_config(config, now)).await??;
     }
-    let listener = Listener::bind(&api_path)?;
     api_ready.ready();
     tracing::info!(socket = %api_path.display(), "serving the API");
     let (api_stop, api_stopping) = oneshot::channel::<()>();

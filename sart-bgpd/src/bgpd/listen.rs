@@ -1,7 +1,9 @@
 //! Accepts connections from neighbours. Must never refuse one by itself: the speaker knows who is a neighbour.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sart_telemetry::Readiness;
@@ -23,9 +25,30 @@ pub struct Listeners {
     addresses: Vec<IpAddr>,
     options: SocketOptions,
     events: EventSender,
-    readiness: Readiness,
+    failing: Failing,
     port: Option<u16>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// The addresses that cannot be listened on, and why; all of them have to work.
+#[derive(Clone, Debug)]
+struct Failing {
+    addresses: Arc<Mutex<BTreeMap<SocketAddr, String>>>,
+    readiness: Readiness,
+}
+
+impl Failing {
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<SocketAddr, String>)) {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut addresses);
+        if addresses.is_empty() {
+            self.readiness.ready();
+        } else {
+            let faults: Vec<String> =
+                addresses.iter().map(|(at, error)| format!("cannot listen on {at}: {error}")).collect();
+            self.readiness.not_ready(faults.join("; "));
+        }
+    }
 }
 
 impl Listeners {
@@ -37,8 +60,9 @@ impl Listeners {
         events: EventSender,
         readiness: Readiness,
     ) -> Self {
-        readiness.ready();
-        Self { addresses, options, events, readiness, port: None, tasks: Vec::new() }
+        let failing = Failing { addresses: Arc::default(), readiness };
+        failing.change(BTreeMap::clear);
+        Self { addresses, options, events, failing, port: None, tasks: Vec::new() }
     }
 
     /// Listens on `port` from now on; on none without one. Nothing happens if it already does.
@@ -54,7 +78,7 @@ impl Listeners {
             .iter()
             .map(|address| {
                 let at = SocketAddr::new(*address, port);
-                tokio::spawn(listen(at, self.options.clone(), self.events.clone(), self.readiness.clone()))
+                tokio::spawn(listen(at, self.options.clone(), self.events.clone(), self.failing.clone()))
             })
             .collect();
     }
@@ -63,6 +87,7 @@ impl Listeners {
         for task in self.tasks.drain(..) {
             task.abort();
         }
+        self.failing.change(BTreeMap::clear);
     }
 }
 
@@ -73,7 +98,7 @@ impl Drop for Listeners {
 }
 
 /// Binds and accepts for ever; ends only where the machine has no such family or address.
-async fn listen(at: SocketAddr, options: SocketOptions, events: EventSender, readiness: Readiness) {
+async fn listen(at: SocketAddr, options: SocketOptions, events: EventSender, failing: Failing) {
     let mut complained = false;
     let listener = loop {
         match bind(at) {
@@ -83,7 +108,7 @@ async fn listen(at: SocketAddr, options: SocketOptions, events: EventSender, rea
                 return;
             }
             Err(error) => {
-                readiness.not_ready(format!("cannot listen on {at}: {error}"));
+                failing.change(|faults| drop(faults.insert(at, error.to_string())));
                 if !complained {
                     tracing::error!(%at, %error, "cannot listen; trying again every second");
                     complained = true;
@@ -92,7 +117,7 @@ async fn listen(at: SocketAddr, options: SocketOptions, events: EventSender, rea
             }
         }
     };
-    readiness.ready();
+    failing.change(|faults| drop(faults.remove(&at)));
     tracing::info!(%at, "listening for neighbors");
     accept_all(&listener, at, &options, &events).await;
 }

@@ -134,3 +134,15 @@ fn neighbors_by_hand_fail_with_a_status_that_says_what_to_do() {
     let status = sart.try_call(async |client| client.delete_neighbor(delete()).await).unwrap_err();
     assert_eq!(status.code(), tonic::Code::NotFound, "{status}");
 }
+
+#[test]
+fn a_second_speaker_on_one_socket_ends_with_one_before_it_disturbs_the_first() {
+    needs!(missing());
+    let fabric = Fabric::new("twice", 1);
+    let sart = Sart::start(&fabric.sart, &[]);
+    let socket = sart.socket().display().to_string();
+    let (code, error) = run(&["--api", &socket]);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("is served by another process"), "{error}");
+    assert!(sart.socket().exists());
+}

@@ -27,13 +27,8 @@ fn scene(purpose: &str) -> Scene {
 }
 
 impl Scene {
-    fn connect(&self) -> RawPeer {
-        let to = format!("{}:179", near(1)).parse().unwrap();
-        RawPeer::connect(&self.fabric.peers[1], to, LIMIT).unwrap()
-    }
-
     fn established(&mut self) -> RawPeer {
-        let mut peer = self.connect();
+        let mut peer = self.fabric.raw(1);
         peer.establish(&open_body(PEER_ASN, 90, [10, 77, 1, 2].into()), LIMIT).unwrap();
         peer
     }
@@ -91,7 +86,7 @@ fn a_malformed_message_gets_its_notification_before_the_session_is_up() {
     ];
     for (what, bytes, notification) in cases {
         scene.forget_the_pause();
-        let mut peer = scene.connect();
+        let mut peer = scene.fabric.raw(1);
         peer.send(&bytes).unwrap();
         peer.expect(OPEN, LIMIT).unwrap();
         let seen = peer.expect_notification(LIMIT);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sart_rpc::v1;
 use sart_rpc::v1::bgp_service_client::BgpServiceClient;
-use sart_testkit::{Frr, Namespace, Process, frr, wait_for};
+use sart_testkit::{Frr, Namespace, Process, RawPeer, frr, wait_for};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
@@ -53,6 +53,12 @@ impl Fabric {
         let config = frr::config(65_001 + n as u32, &id, &[(&near, 65_000)], lines);
         Frr::start(&self.peers[n], &config).unwrap()
     }
+
+    /// A connection to the speaker from neighbour `n`'s address.
+    pub fn raw(&self, n: usize) -> RawPeer {
+        let to = format!("{}:179", near(n)).parse().unwrap();
+        RawPeer::connect(&self.peers[n], to, LIMIT).unwrap()
+    }
 }
 
 /// The speaker's address on link `n`.
@@ -92,6 +98,17 @@ impl Sart {
         });
         let client = client.unwrap_or_else(|error| panic!("{error:#}\n{}", process.log()));
         Self { process, runtime, client, folder }
+    }
+
+    /// Starts the daemon again on the same socket.
+    pub fn restart(&mut self, namespace: &Namespace) {
+        let mut command = namespace.command(env!("CARGO_BIN_EXE_sart-bgpd"));
+        command.arg("--api").arg(self.socket());
+        self.process = Process::start(command, &self.folder.path().join("again.log")).unwrap();
+    }
+
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(async { tokio::time::timeout(LIMIT, future).await }).unwrap()
     }
 
     pub fn socket(&self) -> PathBuf {

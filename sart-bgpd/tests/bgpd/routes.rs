@@ -19,13 +19,17 @@ fn a_path_given_before_the_session_is_up_arrives_and_a_withdrawal_leaves() {
     sart.apply(&config(&[neighbor(0)], &[given]));
     let frr = fabric.frr(0, &[]);
     wait_prefixes(&frr, "ipv4", &["10.0.1.0/32"]);
-    let shown = frr.json("show bgp ipv4 unicast 10.0.1.0/32 json").unwrap();
+    // FRR has it before zebra has told it that the next hop can be reached.
+    let shown = wait_for("a valid path", LIMIT, || {
+        let shown = frr.json("show bgp ipv4 unicast 10.0.1.0/32 json")?;
+        Ok(shown["paths"][0]["valid"].as_bool().unwrap_or(false).then_some(shown))
+    })
+    .unwrap();
     let shown = &shown["paths"][0];
     assert_eq!(shown["aspath"]["string"], "65000");
     assert_eq!(shown["nexthops"][0]["ip"], near(0));
     assert_eq!((&shown["origin"], &shown["metric"]), (&"IGP".into(), &42.into()));
     assert_eq!(shown["community"]["string"], "65000:7");
-    assert!(shown["valid"].as_bool().unwrap());
 
     assert_eq!(sart.announce("10.0.1.1/32", &[]).changed, 1);
     wait_prefixes(&frr, "ipv4", &["10.0.1.0/32", "10.0.1.1/32"]);

@@ -1,5 +1,6 @@
 //! Sessions come up, survive what they should and end as the RFC says.
 
+use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -81,8 +82,7 @@ fn raw_session(purpose: &str, hold_time: u16) -> (Fabric, Sart, RawPeer) {
     let mut sart = Sart::start(&fabric.sart, &[]);
     let waits = v1::NeighborConfig { passive: true, ..neighbor(0) };
     sart.apply(&config(&[waits], &[]));
-    let to = format!("{}:179", near(0)).parse().unwrap();
-    let mut peer = RawPeer::connect(&fabric.peers[0], to, LIMIT).unwrap();
+    let mut peer = fabric.raw(0);
     peer.establish(&open_body(65_001, hold_time, [10, 77, 0, 2].into()), LIMIT).unwrap();
     sart.wait_state(0, Established);
     (fabric, sart, peer)
@@ -130,8 +130,7 @@ fn sigterm_says_administrative_shutdown_and_leaves_no_socket() {
 fn a_second_connection_leaves_the_established_session_alone() {
     needs!(missing());
     let (fabric, mut sart, mut peer) = raw_session("second", 90);
-    let to = format!("{}:179", near(0)).parse().unwrap();
-    let mut second = RawPeer::connect(&fabric.peers[0], to, LIMIT).unwrap();
+    let mut second = fabric.raw(0);
     // RFC 4271 section 6.8: the new connection loses against an Established one.
     second
         .send(&message(sart_testkit::raw_peer::OPEN, &open_body(65_001, 90, [10, 77, 0, 2].into())))
@@ -154,9 +153,87 @@ fn a_taken_port_is_waited_for_instead_of_dying() {
         Ok(second.process.log().contains("cannot listen").then_some(()))
     })
     .unwrap();
+    let ready = || get(&fabric.sart, 8001, "/readyz");
+    assert!(
+        ready().starts_with("HTTP/1.1 503") && ready().contains("cannot listen on 0.0.0.0:179"),
+        "{}",
+        ready()
+    );
     drop(first);
-    let to = format!("{}:179", near(0)).parse().unwrap();
-    let mut peer = RawPeer::connect(&fabric.peers[0], to, LIMIT).unwrap();
+    let mut peer = fabric.raw(0);
     peer.establish(&open_body(65_001, 90, [10, 77, 0, 2].into()), LIMIT).unwrap();
     second.wait_state(0, Established);
+    assert!(ready().starts_with("HTTP/1.1 200"), "{}", ready());
+    assert!(get(&fabric.sart, 8001, "/metrics").contains("sart_bgpd_established 1"));
+}
+
+fn get(namespace: &sart_testkit::Namespace, port: u16, page: &str) -> String {
+    let request = format!("GET {page} HTTP/1.1\r\nHost: sart\r\nConnection: close\r\n\r\n");
+    let answer = namespace.enter(|| {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    });
+    answer.unwrap()
+}
+
+#[test]
+fn issue_7_3_a_host_without_ipv6_is_served_over_ipv4() {
+    needs!(missing());
+    let fabric = Fabric::new("no6", 1);
+    fabric.sart.run(&["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"]).unwrap();
+    let mut sart = Sart::start(&fabric.sart, &[]);
+    sart.apply(&config(&[v1::NeighborConfig { passive: true, ..neighbor(0) }], &[]));
+    let mut peer = fabric.raw(0);
+    peer.establish(&open_body(65_001, 90, [10, 77, 0, 2].into()), LIMIT).unwrap();
+    sart.wait_state(0, Established);
+}
+
+#[test]
+fn a_watcher_sees_every_neighbor_then_every_change() {
+    needs!(missing());
+    use v1::neighbor_event::Event;
+    let fabric = Fabric::new("watch", 1);
+    let mut sart = Sart::start(&fabric.sart, &[]);
+    sart.apply(&config(&[v1::NeighborConfig { passive: true, ..neighbor(0) }], &[]));
+    let mut events = sart.call(async |client| client.watch_neighbors(v1::WatchNeighborsRequest {}).await);
+    let mut next =
+        |sart: &Sart| sart.block_on(async { events.message().await.unwrap().unwrap().event.unwrap() });
+    assert!(matches!(next(&sart), Event::Neighbor(seen) if seen.state() == v1::SessionState::Active));
+    assert_eq!(next(&sart), Event::Synced(true));
+    let mut peer = fabric.raw(0);
+    peer.establish(&open_body(65_001, 90, [10, 77, 0, 2].into()), LIMIT).unwrap();
+    let mut states = Vec::new();
+    while states.last() != Some(&Established) {
+        match next(&sart) {
+            Event::Neighbor(seen) => states.push(seen.state()),
+            other => panic!("{other:?}"),
+        }
+    }
+    let wanted = [v1::SessionState::OpenSent, v1::SessionState::OpenConfirm, Established];
+    states.dedup();
+    assert_eq!(states, wanted);
+    let request = v1::DeleteNeighborRequest { address: far(0) };
+    sart.call(async |client| client.delete_neighbor(request).await);
+    while next(&sart) != Event::DeletedAddress(far(0)) {}
+    assert_eq!(peer.expect_notification(LIMIT).unwrap(), (6, 3));
+}
+
+#[test]
+fn a_killed_speaker_starts_again_on_its_socket_and_clients_find_it() {
+    needs!(missing());
+    let fabric = Fabric::new("kill", 1);
+    let mut sart = Sart::start(&fabric.sart, &[]);
+    sart.apply(&config(&[neighbor(0)], &[]));
+    sart.process.signal(Signal::SIGKILL).unwrap();
+    sart.process.wait(LIMIT).unwrap();
+    assert!(sart.socket().exists(), "a killed process cannot tidy up");
+    sart.restart(&fabric.sart);
+    // The channel from before the kill finds the new process, which says that it has no configuration.
+    let global = sart_testkit::wait_for("the new process", LIMIT, || {
+        Ok(sart.try_call(async |client| client.get_global(v1::GetGlobalRequest {}).await).ok())
+    });
+    assert_eq!(global.unwrap().asn, 0);
 }

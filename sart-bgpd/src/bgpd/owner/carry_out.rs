@@ -26,7 +26,12 @@ impl Owner {
                     changed.insert(peer);
                 }
                 SpeakerOutput::NeighborDeleted { peer } => self.neighbor_deleted(peer, &mut changed),
-                SpeakerOutput::Session { peer, event } => self.log(peer, &event),
+                SpeakerOutput::Session { peer, event } => {
+                    self.log(peer, &event);
+                    if let SessionEvent::State { to, .. } = event {
+                        self.tell_passed_state(peer, to);
+                    }
+                }
                 SpeakerOutput::BestPath(path) => {
                     let family = Family::of_prefix(&path.prefix);
                     self.tell_best_paths(&BestPathEvent::Path(path), |families| {
@@ -86,6 +91,17 @@ impl Owner {
                 let slow = self.neighbors.send(&NeighborEvent::Changed(Box::new(view)), |()| true);
                 self.count_slow("neighbors", slow);
             }
+        }
+    }
+
+    /// One read can carry a session through several states; watchers are promised each of them. The last one is told with
+    /// everything else that changed.
+    fn tell_passed_state(&mut self, peer: IpAddr, passed: SessionState) {
+        let Some(mut view) = self.speaker.neighbor(peer, self.now()) else { return };
+        if view.state != passed {
+            view.state = passed;
+            let slow = self.neighbors.send(&NeighborEvent::Changed(Box::new(view)), |()| true);
+            self.count_slow("neighbors", slow);
         }
     }
 
