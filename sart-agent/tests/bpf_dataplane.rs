@@ -1,6 +1,10 @@
 //! The real kernel loads, tests, pins and attaches the programs. Each test has a bpffs, and where it needs one a network
 //! namespace, of its own; both go with its thread.
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test says why it is skipped, and fails where it stands")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test says why it is skipped, and fails where it stands"
+)]
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
