@@ -14,6 +14,9 @@ static TURN: Mutex<()> = Mutex::new(());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The controllers act as their own ServiceAccount, so that the shipped RBAC is what they get.
+const TOKENS: &str =
+    "admin,admin,1,system:masters\ncontroller,system:serviceaccount:kube-system:sart-controller,2\n";
 const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived, ResponseStarted]\n\
 rules:\n- level: RequestResponse\n  verbs: [create, update, patch, delete]\n  resources:\n  - group: \"\"\n    \
 resources: [services, services/status]\n  - group: sart.terassyi.net\n  - group: events.k8s.io\n- level: None\n";
@@ -57,8 +60,10 @@ impl Cluster {
         };
         cluster.network();
         cluster.control_plane();
-        let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/crd");
-        cluster.kubectl_ok(&["apply", "-k", crds.to_str().unwrap()]);
+        for part in ["crd", "rbac"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests").join(part);
+            cluster.kubectl_ok(&["apply", "-k", folder.to_str().unwrap()]);
+        }
         cluster.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
         Some(cluster)
     }
@@ -72,9 +77,11 @@ impl Cluster {
     fn control_plane(&mut self) {
         let key = self.path("sa.key");
         run("openssl", &["genrsa", "-out", &key, "2048"]);
-        std::fs::write(self.path("tokens.csv"), "admin,admin,1,system:masters\n").unwrap();
+        std::fs::write(self.path("tokens.csv"), TOKENS).unwrap();
         std::fs::write(self.path("audit.yaml"), AUDIT_POLICY).unwrap();
-        std::fs::write(self.kubeconfig(), kubeconfig()).unwrap();
+        for user in ["admin", "controller"] {
+            std::fs::write(self.kubeconfig(user), kubeconfig(user)).unwrap();
+        }
         let etcd = format!(
             "--data-dir {} --unsafe-no-fsync --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls \
              http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380",
@@ -122,7 +129,7 @@ impl Cluster {
         command
             .args(["--mode=lb", "--lease-seconds=2", "--identity", name])
             .arg(format!("--http-port={}", self.next_port))
-            .env("KUBECONFIG", self.kubeconfig())
+            .env("KUBECONFIG", self.kubeconfig("controller"))
             .env("RUST_LOG", "info");
         self.spawn(name, command)
     }
@@ -155,7 +162,7 @@ impl Cluster {
     /// Runs kubectl.
     pub fn kubectl(&self, args: &[&str]) -> Output {
         let mut command = self.inside(&self.component("kubectl"));
-        command.arg("--kubeconfig").arg(self.kubeconfig()).args(args);
+        command.arg("--kubeconfig").arg(self.kubeconfig("admin")).args(args);
         command.stdin(Stdio::null()).output().unwrap()
     }
 
@@ -170,7 +177,7 @@ impl Cluster {
     /// Applies a manifest; the answer is what kubectl says when the API server refuses.
     pub fn apply(&self, yaml: &str) -> Result<(), String> {
         let mut command = self.inside(&self.component("kubectl"));
-        command.args(["--kubeconfig", &self.kubeconfig(), "apply", "-f", "-"]);
+        command.args(["--kubeconfig", &self.kubeconfig("admin"), "apply", "-f", "-"]);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(yaml.as_bytes()).unwrap();
@@ -221,8 +228,8 @@ impl Cluster {
         logs
     }
 
-    fn kubeconfig(&self) -> String {
-        self.path("kubeconfig")
+    fn kubeconfig(&self, user: &str) -> String {
+        self.path(&format!("{user}.kubeconfig"))
     }
 
     fn path(&self, name: &str) -> String {
@@ -240,10 +247,12 @@ impl Drop for Cluster {
     }
 }
 
-fn kubeconfig() -> &'static str {
-    "apiVersion: v1\nkind: Config\nclusters: [{name: t, cluster: {server: 'https://127.0.0.1:6443', \
-     insecure-skip-tls-verify: true}}]\nusers: [{name: u, user: {token: admin}}]\n\
-     contexts: [{name: c, context: {cluster: t, user: u}}]\ncurrent-context: c\n"
+fn kubeconfig(user: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\nclusters: [{{name: t, cluster: {{server: 'https://127.0.0.1:6443', \
+         insecure-skip-tls-verify: true}}}}]\nusers: [{{name: u, user: {{token: {user}}}}}]\n\
+         contexts: [{{name: c, context: {{cluster: t, user: u}}}}]\ncurrent-context: c\n"
+    )
 }
 
 fn run(program: &str, args: &[&str]) {

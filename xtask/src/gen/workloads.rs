@@ -108,10 +108,16 @@ fn speaker() -> Value {
     daemon_set("sartd-bgp", &labels, pod("sartd-bgp", false, vec![bgp, fib], volumes))
 }
 
-/// Upstream's shipped channel: what BGP learns goes into the main table (254).
+/// Upstream's shipped channel for each family: what BGP learns goes into the main table (254).
 fn fib_config() -> Value {
-    let config = "channels:\n- name: bgp-to-kernel\n  ip_version: ipv4\n  subscribers:\n  - protocol: bgp\n    \
-                  endpoint: /run/sart/bgpd.sock\n  publishers:\n  - protocol: kernel\n    tables: [254]\n";
+    let channel = |name: &str, family: &str| {
+        format!(
+            "- name: {name}\n  ip_version: {family}\n  subscribers:\n  - protocol: bgp\n    endpoint: \
+             /run/sart/bgpd.sock\n  publishers:\n  - protocol: kernel\n    tables: [254]\n"
+        )
+    };
+    let config =
+        format!("channels:\n{}{}", channel("bgp-to-kernel", "ipv4"), channel("bgp-to-kernel-ipv6", "ipv6"));
     json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
