@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sart_dataplane::desired::{DesiredTables, DesiredVip, Endpoint, Protocol, ServiceRef, VipId};
 use tokio::runtime::Handle;
@@ -18,6 +18,10 @@ use crate::node::{Backend, Forwarding, ForwardingPlan, Row, Rows, Transport, Upl
 /// First wait before a refused open is tried again; doubles up to [`LONGEST_WAIT`]. kube-proxy serves meanwhile.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
+/// First wait before rows or links that the kernel refused are tried again; doubles up to [`AUDIT`].
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+/// Between two looks at what nobody ordered to change.
+const AUDIT: Duration = Duration::from_secs(30);
 
 type Orders = watch::Receiver<Option<ForwardingPlan>>;
 
@@ -47,13 +51,32 @@ fn run(runtime: &Handle, config: &Config, mut orders: Orders, events: &Sender<Ev
         wait = (wait * 2).min(LONGEST_WAIT);
     };
     info!(pins = %config.pin_root.display(), "the kernel runs our programs");
-    let mut owner = Owner { dataplane, uplinks: Uplinks::new(), attached: Vec::new(), all_attached: false };
+    let mut owner = Owner {
+        dataplane,
+        uplinks: Uplinks::new(),
+        attached: Vec::new(),
+        all_attached: false,
+        looked_at: None,
+    };
     orders.mark_changed();
-    while runtime.block_on(orders.changed()).is_ok() {
+    let mut last = Forwarding::Unknown;
+    let mut wait = FIRST_RETRY;
+    while runtime.block_on(next(&mut orders, wait)) {
         let Some(order) = orders.borrow_and_update().clone() else { continue };
-        if events.blocking_send(Event::Forwarding(owner.follow(&order))).is_err() {
+        let report = owner.follow(&order);
+        wait = if owner.reached(&report) { AUDIT } else { (wait * 2).min(AUDIT) };
+        if report != last && events.blocking_send(Event::Forwarding(report.clone())).is_err() {
             return;
         }
+        last = report;
+    }
+}
+
+/// Waits for a new order, or until the last one is to be looked at again; false when the engine is gone.
+async fn next(orders: &mut Orders, wait: Duration) -> bool {
+    match tokio::time::timeout(wait, orders.changed()).await {
+        Ok(changed) => changed.is_ok(),
+        Err(_) => true,
     }
 }
 
@@ -67,16 +90,24 @@ struct Owner {
     uplinks: Uplinks,
     attached: Vec<String>,
     all_attached: bool,
+    looked_at: Option<Instant>,
 }
 
 impl Owner {
-    /// Maps first, so that a freshly attached program finds its rows.
+    /// Maps first, so that a freshly attached program finds its rows. Links are looked at when they change, and now and then
+    /// because someone may have detached us.
     fn follow(&mut self, order: &ForwardingPlan) -> Forwarding {
         let applied = self.dataplane.apply(&tables(&order.rows));
-        if !self.all_attached || self.uplinks != order.uplinks {
+        let stale = self.looked_at.is_none_or(|at| at.elapsed() >= AUDIT);
+        if stale || !self.all_attached || self.uplinks != order.uplinks {
             self.attach(&order.uplinks);
         }
         report(&order.rows, &applied, self.attached.clone())
+    }
+
+    /// The order stands in the kernel as a whole.
+    fn reached(&self, report: &Forwarding) -> bool {
+        self.all_attached && matches!(report, Forwarding::Serving { refused, .. } if refused.is_empty())
     }
 
     fn attach(&mut self, uplinks: &Uplinks) {
@@ -94,6 +125,7 @@ impl Owner {
         }
         self.all_attached = self.attached.len() == uplinks.len();
         self.uplinks = uplinks.clone();
+        self.looked_at = Some(Instant::now());
     }
 }
 
@@ -175,7 +207,8 @@ mod tests {
         let Forwarding::Serving { rows: programmed, refused, .. } = silent else { panic!("serving") };
         assert!(programmed.is_empty() && refused.len() == 1);
         let id = vip_id(rows.keys().next().unwrap()).unwrap();
-        let applied = Applied { programmed: BTreeMap::from([(id, Ok(1))]) };
+        let mut applied = Applied::default();
+        applied.programmed.insert(id, Ok(1));
         let Forwarding::Serving { rows: programmed, refused, .. } = report(&rows, &applied, Vec::new())
         else {
             panic!("serving")

@@ -92,7 +92,10 @@ pub(super) fn assemble<'a>(observed: &Observed, services: impl Iterator<Item = &
     let mut rows = Rows::new();
     let mut paths = Paths::new();
     for service in services {
-        rows.extend(service.rows.iter().cloned());
+        // No two Services hold one address; should the API say so, the lower name wins here as in the dataplane.
+        for (vip, row) in &service.rows {
+            rows.entry(*vip).or_insert_with(|| row.clone());
+        }
         decisions.extend(service.decisions.iter().cloned());
         let advertised = service.decisions.iter().filter_map(|(_, decision)| decision.as_ref().ok());
         paths.extend(advertised.map(|path| (path.prefix, path.groups.clone())));

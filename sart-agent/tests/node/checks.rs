@@ -24,6 +24,7 @@ pub fn all(lab: &mut Lab) -> anyhow::Result<()> {
     reports(lab).context("statuses")?;
     stoppers(lab).context("loop stoppers")?;
     flips(lab).context("the last local endpoint goes and comes back")?;
+    latency(lab).context("from the endpoint's event to the speaker's confirmation")?;
     agent_restart(lab).context("an agent restart with nothing changed is silent")?;
     change_while_away(lab).context("a change while the agent is away")?;
     speaker_restart(lab).context("after a speaker restart everything is applied again")?;
@@ -85,6 +86,26 @@ fn flips(lab: &Lab) -> anyhow::Result<()> {
     lab.until_routes(&[CLUSTER])?;
     ready(lab, true)?;
     lab.until_routes(&[LOCAL, CLUSTER])
+}
+
+/// P2 of the design: under 100 ms at p99. This is the agent's own share, from its metrics.
+fn latency(lab: &Lab) -> anyhow::Result<()> {
+    for _ in 0..20 {
+        flips(lab)?;
+    }
+    let metrics = lab.on_node(&["curl", "-sf", "http://127.0.0.1:8000/metrics"])?;
+    let bucket = |bound: &str| {
+        let name = format!("sart_agent_endpoint_to_ack_seconds_bucket{{le=\"{bound}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&name).map(str::to_owned));
+        line.and_then(|count| count.parse::<u32>().ok()).with_context(|| format!("no {name} in {metrics}"))
+    };
+    let (all, fast) = (bucket("+Inf")?, bucket("0.1")?);
+    let spread: Vec<&str> =
+        metrics.lines().filter(|line| line.contains("endpoint_to_ack_seconds_")).collect();
+    println!("endpoint event to confirmation:\n{}", spread.join("\n"));
+    // An announcement that had to wait for kube-proxy is not the agent's time and not counted.
+    ensure!(all >= 20 && fast == all, "{fast} of {all} within 100 ms");
+    Ok(())
 }
 
 fn version(lab: &Lab) -> anyhow::Result<(Value, Value, u64)> {

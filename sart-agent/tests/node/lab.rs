@@ -134,12 +134,7 @@ impl Lab {
     pub fn start_agent(&mut self) -> anyhow::Result<()> {
         let mut command = self.node.command(self.programs.agent.to_str().context("a path in UTF-8")?);
         command.args(["--speaker", &self.path("bgpd.sock"), "--bpf-root", &self.path("no-bpffs")]);
-        command.args([
-            "--lock-file",
-            &self.path("agent.lock"),
-            "--log-level",
-            "info,sart_agent=debug",
-        ]);
+        command.args(["--lock-file", &self.path("agent.lock"), "--log-level", "info,sart_agent=debug"]);
         command.env("NODE_NAME", "node0").env("KUBECONFIG", self.path("kubeconfig"));
         self.agent = Some(Process::start(command, &self.dir.path().join("agent.log"))?);
         Ok(())
