@@ -144,7 +144,7 @@ async fn rib(client: &mut Client, rib: RibArgs, format: Format) -> anyhow::Resul
     };
     let answer = client.update_paths(request).await.map_err(|status| refused(&status))?.into_inner();
     anyhow::ensure!(answer.unknown == 0, "{} of the prefixes were not originated here", answer.unknown);
-    done(format, &format!("{} paths changed", answer.changed))
+    done(format, &format!("paths changed: {}", answer.changed))
 }
 
 fn local_path(prefix: String, attributes: &[Attribute], groups: &[String]) -> v1::LocalPath {

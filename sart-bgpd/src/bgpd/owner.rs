@@ -107,6 +107,8 @@ pub struct Owner {
     best_paths: Watchers<BestPathEvent, Vec<Family>>,
     neighbors: Watchers<NeighborEvent, ()>,
     metrics: Metrics,
+    /// When each neighbour's faulty UPDATEs were last logged, and how many were not since.
+    fault_logged: HashMap<IpAddr, (Instant, u64)>,
 }
 
 /// The queues an owner reads; [`Owner::run`] takes them.
@@ -135,6 +137,7 @@ impl Owner {
             best_paths: Watchers::new(),
             neighbors: Watchers::new(),
             metrics,
+            fault_logged: HashMap::new(),
         };
         (owner, handle, Inbox { events: event_queue, calls: call_queue })
     }

@@ -196,3 +196,20 @@ fn a_faulty_attribute_withdraws_its_prefix_and_the_session_stays() {
     assert_eq!(scene.sart.neighbor(1).flaps, 0);
     scene.others_are_unharmed();
 }
+
+#[test]
+fn a_flood_of_faults_costs_neither_the_log_nor_the_other_session() {
+    needs!(missing_with_frr());
+    let mut scene = scene("flood");
+    let mut peer = scene.established();
+    let faulty = announce_with([10, 50, 0], &[0xc0, 8, 5, 0, 0, 0, 0, 0]);
+    for _ in 0..20 {
+        peer.send(&faulty.repeat(500)).unwrap();
+    }
+    let sentinel = announce_body([10, 51, 0], PEER_ASN, [10, 77, 1, 2].into());
+    peer.send(&message(UPDATE, &sentinel)).unwrap();
+    wait_received(&mut scene, &["10.51.0.0/24"]);
+    let lines = scene.sart.process.log().matches("UPDATE with faults").count();
+    assert!((1..=20).contains(&lines), "{lines} lines for 10,000 faults");
+    scene.others_are_unharmed();
+}

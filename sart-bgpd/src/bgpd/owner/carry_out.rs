@@ -2,14 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use sart_bgp::family::Family;
 use sart_bgp::session::{ConnId, ConnectionEnd, SessionEvent, SessionState};
 use sart_bgp::speaker::{SpeakerInput, SpeakerOutput};
 
+use tokio::time::Instant;
+
 use super::{BestPathEvent, Event, NeighborEvent, Owner};
 use crate::bgpd::connection::SendError;
 use crate::bgpd::dial;
+
+/// Between two log lines about faulty UPDATEs of one neighbour.
+const FAULT_LOG_PAUSE: Duration = Duration::from_secs(1);
 
 impl Owner {
     /// Does everything the speaker wants done.
@@ -77,6 +83,7 @@ impl Owner {
 
     fn neighbor_deleted(&mut self, peer: IpAddr, changed: &mut BTreeSet<IpAddr>) {
         changed.remove(&peer);
+        self.fault_logged.remove(&peer);
         if let Some((_, dial)) = self.dials.remove(&peer) {
             dial.abort();
         }
@@ -117,11 +124,12 @@ impl Owner {
         }
     }
 
-    fn log(&self, peer: IpAddr, event: &SessionEvent) {
+    fn log(&mut self, peer: IpAddr, event: &SessionEvent) {
         self.metrics.session_event(event.reason());
         match event {
             SessionEvent::State { to: SessionState::Established, .. } => self.metrics.established(1),
             SessionEvent::State { from: SessionState::Established, .. } => self.metrics.established(-1),
+            SessionEvent::UpdateFault { detail } => return self.log_fault(peer, detail),
             _ => {}
         }
         if event.is_failure() {
@@ -129,5 +137,20 @@ impl Owner {
         } else {
             tracing::info!(%peer, reason = event.reason(), "{event}");
         }
+    }
+
+    /// A neighbour can send faults as fast as the wire allows; the log gets one line a second of them.
+    fn log_fault(&mut self, peer: IpAddr, detail: &str) {
+        let now = Instant::now();
+        let unlogged = match self.fault_logged.get_mut(&peer) {
+            Some((last, unlogged)) if now.duration_since(*last) < FAULT_LOG_PAUSE => {
+                *unlogged += 1;
+                return;
+            }
+            Some((_, unlogged)) => *unlogged,
+            None => 0,
+        };
+        self.fault_logged.insert(peer, (now, 0));
+        tracing::warn!(%peer, reason = "UpdateFault", unlogged, "UPDATE with faults: {detail}");
     }
 }
