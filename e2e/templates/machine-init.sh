@@ -40,6 +40,8 @@ if [ "$kind" = node ]; then
   mount --make-rshared /run
   mount --make-rshared /var/lib/kubelet
   mount -t bpf bpf /sys/fs/bpf
+  # A pod that sees this folder with HostToContainer is refused unless it is shared.
+  mount --make-rshared /sys/fs/bpf
   ln -sf /usr/lib/cni/* /opt/cni/bin/
 fi
 if [ "$kind" = router ]; then

@@ -37,7 +37,7 @@ pub fn run(args: &Args) -> Result<()> {
     let images = if args.only.is_empty() { image::build(&Name::ALL, profile)? } else { Vec::new() };
     let options = Options {
         layout: lab::layout(),
-        lab: lab::options(args.nodes)?,
+        lab: lab::options(args.nodes, profile)?,
         images,
         workspace: crate::source::root(),
         keep: args.keep,

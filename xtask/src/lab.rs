@@ -105,7 +105,7 @@ pub fn up(nodes: u8) -> Result<Lab> {
         say("the lab is up already");
         return Lab::find(&layout);
     }
-    let options = options(nodes)?;
+    let options = options(nodes, Profile::Release)?;
     let held = lab::hold(&layout)?;
     let interrupted = layout.clone();
     interrupt::clean_up_on_interrupt(move || remove(&interrupted))?;
@@ -117,9 +117,9 @@ pub fn up(nodes: u8) -> Result<Lab> {
 }
 
 /// What `up` needs, built where it is missing.
-pub fn options(nodes: u8) -> Result<Options> {
+pub fn options(nodes: u8, profile: Profile) -> Result<Options> {
     let kube = Kube::of(&root())?.ensure()?;
-    let images = image::build(&[Name::Pause], Profile::Release)?;
+    let images = image::build(&[Name::Pause], profile)?;
     Ok(Options { nodes, kube, images })
 }
 
@@ -211,7 +211,7 @@ pub fn trials(names: &[String]) -> Result<()> {
 /// Brings small labs up and down, killing some half-way, and compares inventories.
 pub fn check_clean() -> Result<()> {
     require_root()?;
-    let options = options(2)?;
+    let options = options(2, Profile::Release)?;
     e2e::clean::check(&layout(), &options)
 }
 
