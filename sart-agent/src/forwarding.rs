@@ -39,13 +39,16 @@ fn run(runtime: &Handle, config: &Config, mut orders: Orders, events: &Sender<Ev
         return;
     }
     let dataplane = loop {
-        match Dataplane::open(config.clone()) {
+        let error = match Dataplane::open(config.clone()) {
             Ok(dataplane) => break dataplane,
-            Err(error) => {
-                if events.blocking_send(Event::Forwarding(refused(&error))).is_err() {
-                    return;
-                }
-            }
+            Err(error) => error,
+        };
+        if events.blocking_send(Event::Forwarding(refused(&error))).is_err() {
+            return;
+        }
+        // The second refusal is no accident, and by now every VIP without another proof is withdrawn.
+        if wait > FIRST_WAIT {
+            leave_to_kube_proxy(config);
         }
         std::thread::sleep(wait);
         wait = (wait * 2).min(LONGEST_WAIT);
@@ -80,6 +83,14 @@ async fn next(orders: &mut Orders, wait: Duration) -> bool {
     }
 }
 
+/// Programs of an earlier agent would send packets to the pods it knew: without control over the maps they have to go.
+fn leave_to_kube_proxy(config: &Config) {
+    if let Err(error) = Dataplane::remove_all(&config.pin_root) {
+        let pins = config.pin_root.display();
+        warn!(%pins, %error, "programs of an earlier agent stay attached: remove the folder by hand");
+    }
+}
+
 fn refused(error: &OpenError) -> Forwarding {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     Forwarding::Refused { reason: error.reason().to_owned(), message: format!("{error}{cause}") }
@@ -102,7 +113,11 @@ impl Owner {
         if stale || !self.all_attached || self.uplinks != order.uplinks {
             self.attach(&order.uplinks);
         }
-        report(&order.rows, &applied, self.attached.clone())
+        let mut report = report(&order.rows, &applied, self.attached.clone());
+        if let Forwarding::Serving { degraded, .. } = &mut report {
+            *degraded = self.dataplane.degraded().map(ToString::to_string);
+        }
+        report
     }
 
     /// The order stands in the kernel as a whole.
@@ -174,7 +189,7 @@ fn report(rows: &Rows, applied: &Applied, attached: Vec<String>) -> Forwarding {
             }
         }
     }
-    Forwarding::Serving { rows: programmed, refused, attached }
+    Forwarding::Serving { rows: programmed, refused, attached, degraded: None }
 }
 
 #[cfg(test)]

@@ -129,21 +129,20 @@ impl Engine {
         {
             warn!(reason, message, "the kernel does not run our programs; kube-proxy serves");
         }
+        self.report_due = true;
         let old = std::mem::replace(&mut self.observed.forwarding, forwarding);
         if std::mem::discriminant(&old) != std::mem::discriminant(&self.observed.forwarding) {
             self.planner.mark(Change::Everything);
         }
         let (
-            Forwarding::Serving { rows: was, refused: not, attached: on },
-            Forwarding::Serving { rows, refused, attached },
+            Forwarding::Serving { rows: was, refused: not, attached: on, .. },
+            Forwarding::Serving { rows, refused, attached, .. },
         ) = (&old, &self.observed.forwarding)
         else {
-            self.report_due = true;
             return;
         };
         if on != attached || not != refused {
             self.planner.mark(Change::Everything);
-            self.report_due = true;
         }
         let changed = rows.iter().filter(|(vip, row)| was.get(vip) != Some(row)).map(|(vip, _)| vip);
         let lost = was.keys().filter(|vip| !rows.contains_key(vip));

@@ -48,7 +48,12 @@ pub(super) fn peer(address: &str) -> PeerFact {
 }
 
 pub(super) fn serving() -> Forwarding {
-    Forwarding::Serving { rows: BTreeMap::new(), refused: BTreeMap::new(), attached: vec!["eth0".into()] }
+    Forwarding::Serving {
+        rows: BTreeMap::new(),
+        refused: BTreeMap::new(),
+        attached: vec!["eth0".into()],
+        degraded: None,
+    }
 }
 
 /// kube-proxy is healthy and serves the VIP, or not.

@@ -67,6 +67,8 @@ pub enum Forwarding {
         refused: BTreeMap<VipPort, String>,
         /// Uplinks with our programs attached.
         attached: Vec<String>,
+        /// Why the programs are an earlier agent's: the kernel refused those of this one.
+        degraded: Option<String>,
     },
     /// The kernel refuses our programs: kube-proxy serves.
     Refused {
