@@ -1,9 +1,5 @@
 //! `sart-fibd` against the real kernel: each test has a network namespace and a small speaker of its own.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test fails at its failed step and says why it was skipped"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails at its failed step and says why it was skipped")]
 
 #[path = "fib_kernel/lab.rs"]
 mod lab;

@@ -1,11 +1,7 @@
 //! The whole way of a route: two FRR spines, `sart-bgpd`, `sart-fibd`, the kernel.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test fails at its failed step and says why it was skipped"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails at its failed step and says why it was skipped")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
@@ -22,12 +18,7 @@ struct Fabric {
 
 impl Fabric {
     fn new(test: &str) -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            println!("skipped {test}: network namespaces need root");
-            return None;
-        }
-        if !Path::new(FRR).exists() {
-            println!("skipped {test}: {FRR} is missing (Debian package frr)");
+        if sart_testkit::skips(sart_testkit::missing_with_frr()) {
             return None;
         }
         let name = format!("{test}-{}", std::process::id());

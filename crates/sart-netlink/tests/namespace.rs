@@ -1,9 +1,5 @@
 //! The crate against the real kernel, each test in a network namespace of its own.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test fails at its failed step and says why it was skipped"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails at its failed step and says why it was skipped")]
 
 #[path = "namespace/netns.rs"]
 mod netns;

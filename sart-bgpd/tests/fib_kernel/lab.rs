@@ -38,8 +38,7 @@ pub fn eventually(what: &str, condition: impl Fn() -> bool) {
 
 impl Lab {
     pub fn new(test: &str) -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            println!("skipped {test}: network namespaces need root");
+        if sart_testkit::skips(sart_testkit::missing()) {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();

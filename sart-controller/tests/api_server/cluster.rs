@@ -35,13 +35,8 @@ pub struct Cluster {
 fn kube() -> Option<PathBuf> {
     let cached = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/sart/kube/kube"));
     let found = std::env::var_os("SART_KUBE").map(PathBuf::from).or(cached).filter(|path| path.is_file());
-    if found.is_none() {
-        println!("skipped: no Kubernetes program; set SART_KUBE or run `cargo xtask setup`");
-    } else if !nix::unistd::geteuid().is_root() {
-        println!("skipped: a network namespace needs root");
-        return None;
-    }
-    found
+    let lacks = found.is_none().then_some("no Kubernetes program; set SART_KUBE or run `cargo xtask setup`");
+    (!sart_testkit::skips(sart_testkit::missing().or(lacks))).then_some(found).flatten()
 }
 
 impl Cluster {

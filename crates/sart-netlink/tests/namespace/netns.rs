@@ -12,8 +12,7 @@ pub struct Netns {
 impl Netns {
     /// Makes the namespace with loopback up; none (with the reason printed) when the test cannot make one.
     pub fn new(test: &str) -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            println!("skipped {test}: network namespaces need root");
+        if sart_testkit::skips(sart_testkit::missing()) {
             return None;
         }
         let name = format!("{test}-{}", std::process::id());
