@@ -17,6 +17,11 @@ pub fn build(packages: &BTreeSet<&str>, profile: Profile) -> Result<PathBuf> {
     });
     // With an explicit target these flags stay away from build scripts and macros, which cannot be static.
     command.env("RUSTFLAGS", "-C target-feature=+crt-static").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    // Where `build-ebpf` put the kernel programs; with an explicit target the build script would look elsewhere.
+    let object = target_folder().join("bpf/sart-ebpf.o");
+    if object.is_file() {
+        command.env("SART_EBPF_OBJECT", object);
+    }
     let folder = match profile {
         Profile::Release => {
             command.arg("--release");
