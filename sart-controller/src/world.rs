@@ -131,3 +131,40 @@ impl World {
         T::touches(self, old, new)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed<T: Watched>(world: &mut World) {
+        T::cache(world).begin_list();
+        world.end_list::<T>();
+    }
+
+    #[test]
+    fn issue_7_1_10_the_world_is_ready_only_when_the_last_kind_is_listed() {
+        let kinds: [fn(&mut World); 10] = [
+            listed::<Node>,
+            listed::<Service>,
+            listed::<ClusterBGP>,
+            listed::<BGPPeerTemplate>,
+            listed::<NodeBGP>,
+            listed::<BGPPeer>,
+            listed::<BGPAdvertisement>,
+            listed::<AddressPool>,
+            listed::<AddressBlock>,
+            listed::<AddressClaim>,
+        ];
+        for last in 0..kinds.len() {
+            let mut world = World::default();
+            for (at, list) in kinds.iter().enumerate() {
+                if at != last {
+                    list(&mut world);
+                }
+            }
+            assert!(!world.is_ready(), "kind {last} is not listed yet");
+            kinds[last](&mut world);
+            assert!(world.is_ready());
+        }
+    }
+}

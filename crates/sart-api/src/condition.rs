@@ -130,4 +130,14 @@ mod tests {
         assert_eq!(first, again);
         assert!(is_true(&again, ACCEPTED) && !is_true(&again, READY));
     }
+
+    #[test]
+    fn issue_7_2_the_history_of_a_session_does_not_make_the_list_grow() {
+        let mut conditions = Vec::new();
+        for (second, state) in ["Connect", "OpenSent", "OpenConfirm", "Established"].iter().enumerate() {
+            let wanted = vec![Condition::new(SESSION, state, state, "")];
+            conditions = merge(&conditions, wanted, &at(i64::try_from(second).unwrap()));
+        }
+        assert_eq!(conditions.iter().map(|c| c.status.as_str()).collect::<Vec<_>>(), ["Established"]);
+    }
 }

@@ -84,6 +84,14 @@ mod tests {
         assert_eq!(halves.len(), 1);
     }
 
+    #[test]
+    fn issue_7_1_6_the_last_address_is_given_and_the_one_behind_it_never() {
+        let all_but_last: Vec<IpAddr> = (0..255).map(|n| IpAddr::from([10, 0, 0, n])).collect();
+        let next = lowest(net("10.0.0.0/24"), false, all_but_last.iter().copied());
+        assert_eq!(next, Some(IpAddr::from([10, 0, 0, 255])));
+        assert_eq!(lowest(net("10.0.0.0/24"), false, all_but_last.into_iter().chain(next)), None);
+    }
+
     proptest! {
         #[test]
         fn the_answer_is_the_first_address_a_plain_search_finds(

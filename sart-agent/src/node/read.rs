@@ -171,3 +171,6 @@ pub fn peer(peer: &BGPPeer) -> Option<PeerFact> {
         generation: peer.metadata.generation.unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,13 +71,15 @@ fn beside_a_ready_endpoint_a_terminating_one_only_drains() {
 }
 
 #[test]
-fn endpoints_of_several_slices_are_one_set() {
+fn issue_7_2_endpoints_of_several_slices_are_one_set() {
     let mut observed = observed(TrafficPolicy::Local);
     set_slice(&mut observed, "web-2", slice(true, vec![endpoint(2, true), endpoint(1, true)]));
     set_slice(&mut observed, "web-3", slice(true, Vec::new()));
     let plan = settle(&mut observed);
     assert!(announces(&plan), "a slice without local endpoints must not win over the others");
     assert_eq!(plan.forwarding.unwrap().rows[&vip()].backends.len(), 2);
+    observed.slices.remove(&ObjectKey::new("ns", "web-1"));
+    assert!(announces(&settle(&mut observed)), "another slice still has a ready endpoint");
 }
 
 #[test]
@@ -158,7 +160,7 @@ fn from_local_to_cluster_the_path_stays_and_the_row_goes() {
 }
 
 #[test]
-fn an_excluded_node_announces_nothing_and_still_serves() {
+fn issue_7_2_an_excluded_node_announces_nothing_and_still_serves() {
     let mut observed = observed(TrafficPolicy::Local);
     settle(&mut observed);
     observed.node.as_mut().unwrap().excluded = true;
@@ -186,7 +188,7 @@ fn nothing_is_touched_before_everything_has_been_seen_once() {
 }
 
 #[test]
-fn one_bad_peer_does_not_stop_the_others() {
+fn issue_7_2_one_bad_peer_does_not_stop_the_others() {
     let mut observed = observed(TrafficPolicy::Local);
     observed.peers.insert("bad".into(), peer("not-an-address"));
     observed.peers.insert("zero".into(), PeerFact { asn: 0, ..peer("9.9.9.8") });

@@ -79,3 +79,15 @@ fn only_a_different_report_touches_the_advertisement() {
     assert_eq!(touches(report(&mut world, "n1", 3, None)), 1);
     assert!(world.announced.is_empty());
 }
+
+#[test]
+fn measured_only_the_peers_of_nodes_that_announce_are_listed() {
+    let mut world = World::default();
+    advert(&mut world, 1, None);
+    for (name, node) in [("p1", "n1"), ("p2", "n2"), ("p3", "n3")] {
+        peer(&mut world, name, node, "g");
+    }
+    report(&mut world, "n1", 1, Some(&["p1"]));
+    report(&mut world, "n2", 1, None);
+    assert_eq!(fold(&mut world, 2), Some(vec![("p1".into(), AdvertiseStatus::Advertised)]));
+}

@@ -167,3 +167,26 @@ fn issue_7_1_15_a_node_that_is_gone_blocks_nothing() {
     settle(&mut world);
     assert!(world.node_bgp.is_none() && world.peers.is_empty());
 }
+
+#[test]
+fn measured_deleting_a_cluster_bgp_takes_its_peers_and_the_node_bgp_along() {
+    let mut world = observed(vec![cluster("a", json!([inline(65000, "9.9.9.9"), inline(65001, "7.7.7.7")]))]);
+    settle(&mut world);
+    assert_eq!(peers(&world).len(), 2);
+    world.clusters.clear();
+    settle(&mut world);
+    assert_eq!(peers(&world), Vec::<String>::new());
+    assert!(world.node_bgp.is_none());
+}
+
+#[test]
+fn issue_7_2_an_edited_cluster_bgp_reaches_the_node_bgp_and_its_peers() {
+    let mut world = observed(vec![cluster("a", json!([inline(65000, "9.9.9.9")]))]);
+    settle(&mut world);
+    let mut edited = (*cluster("a", json!([inline(65002, "8.8.8.8")]))).clone();
+    edited.spec.speaker.path = "127.0.0.1:5001".to_owned();
+    world.clusters = vec![Arc::new(edited)];
+    settle(&mut world);
+    assert_eq!(world.node_bgp.as_ref().unwrap().spec.speaker.path, "127.0.0.1:5001");
+    assert_eq!(peers(&world), ["n1-65002-8.8.8.8"]);
+}

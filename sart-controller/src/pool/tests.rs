@@ -42,6 +42,7 @@ fn model_apply(pools: &mut [AddressPool], blocks: &mut Vec<AddressBlock>, action
         match action {
             Action::Apply(target, mut body) if target.kind == Kind::Block => {
                 body["metadata"]["uid"] = json!(target.name.name);
+                blocks.retain(|b| b.metadata.name.as_deref() != Some(&target.name.name));
                 blocks.push(serde_json::from_value(body).unwrap());
             }
             Action::ApplyStatus(target, body) => {
@@ -88,6 +89,28 @@ fn issue_7_1_8_a_service_pool_with_a_numeric_suffix_is_a_pool_like_any_other() {
     let (mut pools, mut blocks) = (vec![pool("lb-1", "10.0.0.0/24")], Vec::new());
     settle(&mut pools, &mut blocks);
     assert_eq!(reason(&pools[0]), "Accepted");
+}
+
+#[test]
+fn issue_7_1_8_a_restart_reads_back_a_block_without_status_whatever_its_name() {
+    let mut pools = vec![pool("lb-1", "10.0.0.0/24"), pool("b", "10.1.0.0/24")];
+    let mut blocks = vec![block("lb-1", "lb-1", "service", true)];
+    assert_eq!(blocks[0].status, None);
+    settle(&mut pools, &mut blocks);
+    assert_eq!((reason(&pools[0]), reason(&pools[1])), ("Accepted".into(), "Accepted".into()));
+    let mut names: Vec<_> = blocks.iter().filter_map(|b| b.metadata.name.as_deref()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["b", "lb-1"]);
+}
+
+#[test]
+fn issue_7_2_an_edit_of_auto_assign_reaches_the_block() {
+    let (mut pools, mut blocks) = (vec![pool("a", "10.0.0.0/24")], Vec::new());
+    settle(&mut pools, &mut blocks);
+    assert!(!blocks[0].spec.auto_assign);
+    pools[0].spec.auto_assign = Some(true);
+    settle(&mut pools, &mut blocks);
+    assert!(blocks.len() == 1 && blocks[0].spec.auto_assign);
 }
 
 #[test]

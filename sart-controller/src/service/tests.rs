@@ -1,5 +1,7 @@
 //! The decisions about Services, case by case, and the fixpoint: planning again after applying yields nothing.
 
+mod regressions;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;

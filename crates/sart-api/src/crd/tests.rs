@@ -77,3 +77,19 @@ fn every_list_of_conditions_is_a_map_keyed_by_type_and_bounded() {
     }
     assert_eq!(seen, 6);
 }
+
+/// The rules of a kind's spec as the API server gets them; that it keeps them is tested against a real one.
+#[test]
+fn measured_the_cidr_of_a_pool_is_immutable_and_its_blocks_fit_it() {
+    let crds = all().unwrap();
+    let crd = crds.iter().find(|c| c["spec"]["names"]["kind"] == "AddressPool").unwrap();
+    let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let rules = spec["x-kubernetes-validations"].as_array().unwrap();
+    for wanted in [
+        "self.cidr == oldSelf.cidr",
+        "self.type == oldSelf.type",
+        "!has(self.blockSize) || !isCIDR(self.cidr) || self.blockSize >= cidr(self.cidr).prefixLength()",
+    ] {
+        assert!(rules.iter().any(|rule| rule["rule"] == wanted), "{wanted}");
+    }
+}

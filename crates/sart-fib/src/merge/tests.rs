@@ -84,3 +84,14 @@ fn import_takes_unicast_routes_of_its_tables_and_never_our_own() {
     assert_eq!(imported[0].prefix, "10.0.0.0/24".parse().unwrap());
     assert_eq!(imported[0].source, Source::Kernel { protocol: 4, table: 254 });
 }
+
+#[test]
+fn issue_7_1_2_a_withdrawal_removes_the_prefix_whatever_its_next_hops_were() {
+    let mut rib = Rib::new(1);
+    rib.upsert(0, route("10.0.1.0/32", false, "10.9.0.2"));
+    rib.upsert(0, route("10.0.1.0/32", false, "10.9.1.2"));
+    rib.upsert(0, route("10.0.2.0/32", false, "10.9.0.2"));
+    rib.end_of_rib(0);
+    rib.withdraw(0, "10.0.1.0/32".parse().unwrap());
+    assert_eq!(prefixes(&rib).len(), 1);
+}

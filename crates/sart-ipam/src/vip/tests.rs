@@ -129,3 +129,20 @@ fn issue_7_1_9_a_request_that_fails_in_its_second_pool_takes_nothing_from_the_fi
 fn issue_7_1_10_an_address_another_service_records_is_kept_by_no_one_else() {
     assert_eq!(get(&ask(&[], &[], &["10.0.1.0"]), &["10.0.1.0"]), Ok(ips(&["10.0.1.1"])));
 }
+
+#[test]
+fn measured_a_wrong_address_is_refused_and_never_becomes_another() {
+    let outside = ask(&["other"], &["10.0.1.5"], &[]);
+    assert_eq!(get(&outside, &[]), Err("AddressOutsidePool"));
+    assert_eq!(get(&ask(&["other"], &["10.0.100.20"], &[]), &["10.0.100.20"]), Err("AddressTaken"));
+    assert_eq!(get(&ask(&[], &["10.0.1.9"], &["10.0.1.7"]), &["10.0.1.9"]), Err("AddressTaken"));
+}
+
+#[test]
+fn issue_7_2_several_addresses_stand_in_the_order_they_were_asked_for() {
+    let named = ask(&["tiny", "other", "default"], &[], &[]);
+    let wanted = ips(&["10.9.0.0", "10.0.100.0", "10.0.1.0"]);
+    assert_eq!(get(&named, &[]), Ok(wanted.clone()));
+    let held = Request { held: ips(&["10.0.1.0", "10.0.100.0", "10.9.0.0"]), ..named };
+    assert_eq!(get(&held, &[]), Ok(wanted), "what it holds does not change the order");
+}
