@@ -1,0 +1,11 @@
+//! Packets through the kernel programs on scratch maps: random ones against the reference model, known ones by their bytes,
+//! and every reason at least once.
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod bench;
+mod differential;
+mod frame;
+mod golden;
+mod random;
+mod reasons;
+mod regressions;
