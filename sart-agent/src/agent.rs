@@ -69,7 +69,7 @@ pub async fn run(settings: Settings) -> Result<(), AgentError> {
     let readiness = health.require("sync");
     let mut registry = sart_telemetry::metrics::registry("sart_agent");
     let metrics = Metrics::new(&mut registry);
-    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, settings.http_port));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.http_port));
     let http = TelemetryServer::bind(address, health, Arc::new(registry)).await;
     let http = http.map_err(|source| AgentError::Http { port: settings.http_port, source })?;
     let mut tasks = JoinSet::new();

@@ -31,25 +31,28 @@ enum UplinkError {
 #[derive(Debug)]
 pub struct UplinkWatch {
     named: Vec<String>,
-    peers: watch::Receiver<Vec<IpAddr>>,
+    peers: watch::Receiver<Option<Vec<IpAddr>>>,
     events: Sender<Event>,
     last: Option<Uplinks>,
 }
 
 impl UplinkWatch {
     /// Looks for the links to `peers`, or for exactly `named` if that is not empty.
-    pub fn new(named: Vec<String>, peers: watch::Receiver<Vec<IpAddr>>, events: Sender<Event>) -> Self {
+    pub fn new(
+        named: Vec<String>,
+        peers: watch::Receiver<Option<Vec<IpAddr>>>,
+        events: Sender<Event>,
+    ) -> Self {
         Self { named, peers, events, last: None }
     }
 
     /// Runs until the engine is gone.
     pub async fn run(mut self) {
         let mut wait = FIRST_WAIT;
-        // The initial value stands for "peers not listed yet".
-        if self.peers.changed().await.is_err() {
+        // No peers is an answer as well: a node without any has no uplink, and must not wait for one.
+        if self.peers.wait_for(Option::is_some).await.is_err() {
             return;
         }
-        self.peers.mark_changed();
         loop {
             let told = self.last.clone();
             let Err(error) = self.watch().await else { return };
@@ -64,7 +67,7 @@ impl UplinkWatch {
         let mut monitor = RouteMonitor::open()?;
         let mut handle = RouteHandle::open()?;
         loop {
-            let addresses = self.peers.borrow_and_update().clone();
+            let addresses = self.peers.borrow_and_update().clone().unwrap_or_default();
             let uplinks = self.find(&mut handle, &addresses).await?;
             if self.last.as_ref() != Some(&uplinks) {
                 self.last = Some(uplinks.clone());

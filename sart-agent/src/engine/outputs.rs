@@ -44,7 +44,7 @@ pub struct Outputs {
     speaker: watch::Sender<Option<SpeakerOrder>>,
     forwarding: watch::Sender<Option<ForwardingPlan>>,
     stoppers: watch::Sender<Option<LoopStoppers>>,
-    peers: watch::Sender<Vec<std::net::IpAddr>>,
+    peers: watch::Sender<Option<Vec<std::net::IpAddr>>>,
     status: watch::Sender<Arc<StatusOrder>>,
 }
 
@@ -57,8 +57,8 @@ pub struct Orders {
     pub forwarding: watch::Receiver<Option<ForwardingPlan>>,
     /// For the loop stoppers.
     pub stoppers: watch::Receiver<Option<LoopStoppers>>,
-    /// Neighbour addresses, for the search of uplinks.
-    pub peers: watch::Receiver<Vec<std::net::IpAddr>>,
+    /// Neighbour addresses, for the search of uplinks; `None` until they have been listed.
+    pub peers: watch::Receiver<Option<Vec<std::net::IpAddr>>>,
     /// For the status writer.
     pub status: watch::Receiver<Arc<StatusOrder>>,
 }
@@ -68,7 +68,7 @@ pub fn orders() -> (Outputs, Orders) {
     let (speaker, speaker_orders) = watch::channel(None);
     let (forwarding, forwarding_orders) = watch::channel(None);
     let (stoppers, stopper_orders) = watch::channel(None);
-    let (peers, peer_orders) = watch::channel(Vec::new());
+    let (peers, peer_orders) = watch::channel(None);
     let (status, status_orders) = watch::channel(Arc::default());
     let outputs = Outputs { plan: Plan::default(), speaker, forwarding, stoppers, peers, status };
     let orders = Orders {
@@ -116,8 +116,9 @@ impl Outputs {
     /// Names the neighbours whose links are looked for.
     pub fn neighbours(&self, addresses: Vec<std::net::IpAddr>) {
         self.peers.send_if_modified(|old| {
-            let changed = *old != addresses;
-            *old = addresses;
+            let listed = Some(addresses);
+            let changed = *old != listed;
+            *old = listed;
             changed
         });
     }
@@ -125,5 +126,21 @@ impl Outputs {
     /// Hands a report to the writer.
     pub fn report(&self, order: StatusOrder) {
         self.status.send_replace(Arc::new(order));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::orders;
+
+    #[test]
+    fn a_node_without_peers_is_told_so_once() {
+        let (outputs, mut orders) = orders();
+        assert!(orders.peers.borrow().is_none());
+        outputs.neighbours(Vec::new());
+        assert!(orders.peers.has_changed().unwrap());
+        assert_eq!(*orders.peers.borrow_and_update(), Some(Vec::new()));
+        outputs.neighbours(Vec::new());
+        assert!(!orders.peers.has_changed().unwrap());
     }
 }
