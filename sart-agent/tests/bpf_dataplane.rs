@@ -1,10 +1,11 @@
 //! The real kernel loads, tests, pins and attaches the programs. Each test has a bpffs, and where it needs one a network
 //! namespace, of its own; both go with its thread.
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test says why it is skipped, and fails where it stands"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+#[path = "bpf_dataplane/rights.rs"]
+mod rights;
+#[path = "bpf_dataplane/uplinks.rs"]
+mod uplinks;
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
@@ -21,12 +22,8 @@ const VIP: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 
 /// Runs `test` on a thread with namespaces of its own, or says why it does not.
 fn alone(test: impl FnOnce(Config) + Send + 'static) {
-    if embedded_object().is_none() {
-        println!("skipped: built without a BPF object");
-        return;
-    }
-    if !nix::unistd::geteuid().is_root() {
-        println!("skipped: not root");
+    let object = embedded_object().is_none().then_some("built without a BPF object: cargo xtask build-ebpf");
+    if sart_testkit::skips(sart_testkit::missing().or(object)) {
         return;
     }
     let thread = std::thread::spawn(move || {
@@ -125,13 +122,9 @@ impl Net {
             run(&format!("ip netns add {name}"));
         }
         let (node, pod) = (&net.node, &net.pod);
-        run(&format!("ip link add c0 type veth peer name up0 netns {node}"));
+        net.connect();
         run(&format!("ip -n {node} link add p0 type veth peer name eth0 netns {pod}"));
-        run("ip addr add 192.0.2.2/24 dev c0");
-        run("ip link set c0 up");
-        run(&format!("ip -n {node} addr add 192.0.2.1/24 dev up0"));
         run(&format!("ip -n {node} addr add 10.0.0.1/24 dev p0"));
-        run(&format!("ip -n {node} link set up0 up"));
         run(&format!("ip -n {node} link set p0 up"));
         run(&format!("ip -n {pod} addr add 10.0.0.9/24 dev eth0"));
         run(&format!("ip -n {pod} addr add 10.0.0.10/24 dev eth0"));
@@ -139,8 +132,18 @@ impl Net {
         run(&format!("ip -n {pod} link set eth0 up"));
         run(&format!("ip -n {pod} route add default via 10.0.0.1"));
         run(&format!("ip netns exec {node} sysctl -qw net.ipv4.ip_forward=1"));
-        run("ip route add default via 192.0.2.1");
         net
+    }
+
+    /// The link between client and node, now or again.
+    fn connect(&self) {
+        let node = &self.node;
+        run(&format!("ip link add c0 type veth peer name up0 netns {node}"));
+        run("ip addr add 192.0.2.2/24 dev c0");
+        run("ip link set c0 up");
+        run(&format!("ip -n {node} addr add 192.0.2.1/24 dev up0"));
+        run(&format!("ip -n {node} link set up0 up"));
+        run("ip route add default via 192.0.2.1");
     }
 }
 
