@@ -18,6 +18,7 @@ use sart_ebpf_common::layout::{Count, Vip, VipStats};
 use sart_ebpf_common::reason::Reason;
 
 pub use error::{AttachError, OpenError, VipError};
+pub use hook::Attach;
 use hook::Hooks;
 use kernel::Kernel;
 use load::Pins;
@@ -92,12 +93,20 @@ impl Dataplane {
     /// # Errors
     /// See [`Dataplane::open`].
     pub fn open_with(config: &Config, object: &[u8]) -> Result<Self, OpenError> {
+        Self::open_by(config, object, Attach::of_this_kernel())
+    }
+
+    /// The same, attached in a given way.
+    ///
+    /// # Errors
+    /// See [`Dataplane::open`].
+    pub fn open_by(config: &Config, object: &[u8], attach: Attach) -> Result<Self, OpenError> {
         let pins = Pins::make(&config.pin_root)?;
         let (fresh, degraded) = load::prepare(&pins, object)?;
         let kernel = Kernel::open(&pins.maps)?;
         let shadow =
             kernel.dump().map_err(|error| OpenError::ReadBack { map: "all", source: Box::new(error) })?;
-        let hooks = Hooks::open(&pins, fresh)?;
+        let hooks = Hooks::open(&pins, fresh, attach)?;
         let (serving, rows) = (BTreeSet::new(), BTreeMap::new());
         Ok(Self { kernel, hooks, shadow, serving, rows, attached: false, degraded })
     }
@@ -201,13 +210,15 @@ impl Dataplane {
         Ok(counters)
     }
 
-    /// Detaches everything and removes all pins below `pin_root`; needs no capability but write access to the bpffs. For
+    /// Detaches everything and removes all pins below `pin_root`; needs no capability but write access to the bpffs (filters
+    /// of old kernels: CAP_NET_ADMIN). For
     /// uninstalling, and for an agent that may no longer change the maps: stale rows must not hijack packets.
     ///
     /// # Errors
     /// A pin cannot be removed.
     pub fn remove_all(pin_root: &Path) -> io::Result<()> {
         // Links first: with them gone no packet meets a half-removed set.
+        hook::take_all(&pin_root.join("links"))?;
         for folder in ["links", "progs", "maps"] {
             match fs::remove_dir_all(pin_root.join(folder)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -15,7 +15,7 @@ pub enum OpenError {
     NoBpfObject,
     /// The process may not use BPF.
     #[error(
-        "the kernel refuses BPF to this process ({action}): give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+        "the kernel refuses BPF to this process ({action}): give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and before Linux 5.11 CAP_SYS_RESOURCE for the memory of its maps"
     )]
     MissingCapability {
         /// What was tried.

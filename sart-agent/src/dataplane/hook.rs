@@ -1,21 +1,66 @@
-//! Attaches the pinned programs to uplinks and pins the links, so that they outlive the agent. A link that is already
-//! there gets the new program in one step; no packet passes without one.
+//! Attaches the pinned programs to uplinks, so that they outlive the agent, and keeps a mark of each in the pin folder.
+//! What is already attached gets the new program in one step; no packet passes without one.
+
+mod clsact;
+mod tcx;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
 use aya::Ebpf;
-use aya::programs::links::{FdLink, LinkError, LinkOrder, PinnedLink};
-use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
+use aya::programs::links::{FdLink, LinkError, PinnedLink};
 use aya::programs::xdp::{XdpLink, XdpMode};
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType, Xdp};
+use aya::util::KernelVersion;
 
 use super::load::{Pins, UP_IN, UP_OUT, XDP_IN, refused};
 use super::{AttachError, OpenError};
+use clsact::Clsact;
+use tcx::Tcx;
+
+/// How classifiers come to an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attach {
+    /// Links of the multi-program chain (kernel 6.6).
+    Tcx,
+    /// Filters of the `clsact` queueing discipline (tc-bpf(8)).
+    Clsact,
+}
+
+impl Attach {
+    /// The best that this kernel has.
+    #[must_use]
+    pub fn of_this_kernel() -> Self {
+        // A version that cannot be read is no reason for the older way.
+        let old = KernelVersion::current().is_ok_and(|version| version < KernelVersion::new(6, 6, 0));
+        if old { Self::Clsact } else { Self::Tcx }
+    }
+
+    fn hook(self) -> Box<dyn Hook> {
+        match self {
+            Self::Tcx => Box::new(Tcx),
+            Self::Clsact => Box::new(Clsact),
+        }
+    }
+}
+
+/// One way of having a classifier run on an interface.
+trait Hook: Send {
+    /// Makes `program` the one that runs at `spot`: in one step, if an earlier one of ours does.
+    fn put(&self, program: &mut SchedClassifier, spot: &Spot<'_>) -> Result<(), ProgramError>;
+}
+
+/// One end of an interface, and what says in the pin folder that we are there.
+struct Spot<'a> {
+    interface: &'a Interface<'a>,
+    way: TcAttachType,
+    mark: PathBuf,
+}
 
 /// The pinned programs, opened.
 pub(super) struct Hooks {
+    hook: Box<dyn Hook>,
     links: PathBuf,
     up_in: SchedClassifier,
     up_out: SchedClassifier,
@@ -37,11 +82,12 @@ struct Interface<'a> {
 
 impl Hooks {
     /// Opens the pinned programs.
-    pub(super) fn open(pins: &Pins, fresh: Option<Ebpf>) -> Result<Self, OpenError> {
+    pub(super) fn open(pins: &Pins, fresh: Option<Ebpf>, attach: Attach) -> Result<Self, OpenError> {
         let classifier = |name: &str| {
             SchedClassifier::from_pin(pins.programs.join(name)).map_err(|error| refused(name, &error))
         };
-        Ok(Self { links: pins.links.clone(), up_in: classifier(UP_IN)?, up_out: classifier(UP_OUT)?, fresh })
+        let (up_in, up_out) = (classifier(UP_IN)?, classifier(UP_OUT)?);
+        Ok(Self { hook: attach.hook(), links: pins.links.clone(), up_in, up_out, fresh })
     }
 
     /// Attaches everything to `name`, the way out first, so that no reply leaves untranslated.
@@ -49,11 +95,18 @@ impl Hooks {
         let index = nix::net::if_::if_nametoindex(name)
             .map_err(|_unknown| AttachError::NoInterface { interface: name.to_owned() })?;
         let interface = Interface { name, index };
-        let out = self.links.join(pin_name(UP_OUT, &interface));
-        let into = self.links.join(pin_name(UP_IN, &interface));
-        classify(&mut self.up_out, UP_OUT, TcAttachType::Egress, &interface, &out)?;
-        classify(&mut self.up_in, UP_IN, TcAttachType::Ingress, &interface, &into)?;
-        let mut pins = BTreeSet::from([out, into]);
+        let spot = |program, way| Spot {
+            interface: &interface,
+            way,
+            mark: self.links.join(pin_name(program, &interface)),
+        };
+        let (out, into) = (spot(UP_OUT, TcAttachType::Egress), spot(UP_IN, TcAttachType::Ingress));
+        let refused = |program| {
+            move |error| AttachError::Refused { program, interface: name.to_owned(), message: chain(&error) }
+        };
+        self.hook.put(&mut self.up_out, &out).map_err(refused(UP_OUT))?;
+        self.hook.put(&mut self.up_in, &into).map_err(refused(UP_IN))?;
+        let mut pins = BTreeSet::from([out.mark, into.mark]);
         pins.extend(self.attach_xdp(&interface));
         Ok(pins)
     }
@@ -80,7 +133,7 @@ impl Hooks {
         for entry in fs::read_dir(&self.links).map_err(read)? {
             let path = entry.map_err(read)?.path();
             if !wanted.contains(&path) {
-                remove(&path).map_err(|source| AttachError::Pin { path: path.clone(), source })?;
+                take(&path).map_err(|source| AttachError::Pin { path: path.clone(), source })?;
             }
         }
         Ok(())
@@ -91,43 +144,6 @@ impl Hooks {
 fn pin_name(program: &str, interface: &Interface<'_>) -> String {
     // bpffs keeps names with a dot for itself.
     format!("{program}@{}@{}", interface.name.replace('.', "_"), interface.index)
-}
-
-fn classify(
-    program: &mut SchedClassifier,
-    name: &'static str,
-    way: TcAttachType,
-    interface: &Interface<'_>,
-    pin: &Path,
-) -> Result<(), AttachError> {
-    let attached = match update(program, pin) {
-        Ok(true) => Ok(()),
-        // A link whose device is gone takes no program any more.
-        Ok(false) | Err(_) => remove(pin).map_err(LinkError::from_io).and_then(|()| {
-            let order = TcAttachOptions::TcxOrder(LinkOrder::default());
-            let id = program.attach_with_options(interface.name, way, order)?;
-            let link = program.take_link(id)?;
-            pin_link(link.try_into().map_err(from_link)?, pin)
-        }),
-    };
-    attached.map_err(|error| AttachError::Refused {
-        program: name,
-        interface: interface.name.to_owned(),
-        message: chain(&error),
-    })
-}
-
-/// Puts the program into the pinned link, if there is one.
-fn update(program: &mut SchedClassifier, pin: &Path) -> Result<bool, ProgramError> {
-    if !pin.exists() {
-        return Ok(false);
-    }
-    let link = FdLink::from(PinnedLink::from_pin(pin).map_err(from_link)?);
-    let link = SchedClassifierLink::try_from(link).map_err(from_link)?;
-    let id = program.attach_to_link(link)?;
-    // The pin holds the link; the descriptor is not needed any more.
-    drop(program.take_link(id)?);
-    Ok(true)
 }
 
 fn count(program: &mut Xdp, index: u32, pin: &Path) -> Result<(), ProgramError> {
@@ -164,6 +180,20 @@ impl FromIo for LinkError {
     fn from_io(error: io::Error) -> ProgramError {
         ProgramError::IOError(error)
     }
+}
+
+/// Takes away all that the marks in `folder` stand for.
+pub(super) fn take_all(folder: &Path) -> io::Result<()> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(entries) => entries.into_iter().try_for_each(|entry| take(&entry?.path())),
+    }
+}
+
+/// Takes away what `mark` stands for, and the mark: a pinned link goes with its pin, a filter leaves a folder behind.
+fn take(mark: &Path) -> io::Result<()> {
+    if mark.is_dir() { clsact::take(mark) } else { remove(mark) }
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
 
 use aya::maps::{HashMap, Map, MapData};
-use sart_agent::dataplane::AttachError;
+use sart_agent::dataplane::{Attach, AttachError};
 
 use super::*;
 
@@ -115,5 +115,41 @@ fn measured_rows_of_a_service_deleted_while_no_agent_ran_leave_the_maps() {
         let mut second = Dataplane::open(config.clone()).unwrap();
         second.apply(&DesiredTables::default());
         assert_eq!(rows(), 0);
+    });
+}
+
+#[test]
+fn without_multi_program_chains_filters_serve_are_replaced_in_place_and_go() {
+    alone(|config| {
+        let net = Net::up();
+        serve(&net);
+        let filters = || {
+            let command = ["-n", &net.node, "filter", "show", "dev", "up0", "ingress"];
+            String::from_utf8(Command::new("tc").args(command).output().unwrap().stdout).unwrap()
+        };
+        let mut programs = std::collections::BTreeSet::new();
+        for _ in 0..2 {
+            let one = config.clone();
+            let desired = tables(&[(Ipv4Addr::new(10, 0, 0, 9), "a")]);
+            inside(&net.node, move || {
+                let object = embedded_object().unwrap();
+                let mut dataplane = Dataplane::open_by(&one, object, Attach::Clsact).unwrap();
+                let results = dataplane.set_uplinks(&["up0".to_owned()]);
+                assert!(results["up0"].is_ok(), "{results:?}");
+                assert!(dataplane.apply(&desired).programmed.values().all(Result::is_ok));
+            })
+            .join()
+            .unwrap();
+            assert_eq!(filters().matches("handle 0x1 up_in").count(), 1, "{}", filters());
+            let text = filters();
+            programs
+                .insert(text.split(" id ").nth(1).and_then(|rest| rest.split(' ').next()).map(str::to_owned));
+            assert!(ask().starts_with("10.0.0.9 "), "served after the agent went");
+        }
+        assert_eq!(programs.len(), 2, "the second agent's program took the place of the first's");
+        let root = config.pin_root.clone();
+        inside(&net.node, move || Dataplane::remove_all(&root).unwrap()).join().unwrap();
+        assert_eq!(filters(), "");
+        assert!(!config.pin_root.exists());
     });
 }
