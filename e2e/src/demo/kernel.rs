@@ -34,27 +34,23 @@ pub fn maps_forward_the_local_vip(context: &Context) -> Result<String> {
     Ok(format!("{requests} requests: maps +{maps} packets, kube-proxy's rules +0"))
 }
 
-/// On every node each uplink has the programs attached by links that are pinned, so that they outlive the agent.
+/// On every node each uplink has the programs attached by links that are pinned, so that they outlive the agent. Debian's
+/// bpftool does not know TCX links by name; pin and program say which they are.
 pub fn links_are_pinned(context: &Context) -> Result<String> {
     let mut count = 0;
     for node in &context.lab.topology.nodes {
         let machine = context.lab.machine(&node.name)?;
         let links = bpftool(&machine, &["-f", "link", "show"])?;
-        let pinned: Vec<_> = super::context::list(&links).iter().filter(|link| is_ours(link)).collect();
         for spine in &SPINES {
-            for direction in ["tcx_ingress", "tcx_egress"] {
-                let found = pinned
-                    .iter()
-                    .any(|link| link["devname"] == spine.interface && link["attach_type"] == direction);
-                ensure!(
-                    found,
-                    "{} has no pinned {direction} link on {}: {links}",
-                    node.name,
-                    spine.interface
-                );
+            for program in ["up_in", "up_out"] {
+                let pin = format!("{PINS}/links/{program}@{}@", spine.interface);
+                let link = super::context::list(&links).iter().find(|link| is_pinned_at(link, &pin));
+                let link = link.with_context(|| format!("{} has no link pinned at {pin}*", node.name))?;
+                let shown = bpftool(&machine, &["prog", "show", "id", &link["prog_id"].to_string()])?;
+                ensure!(shown["name"] == program, "{pin}* of {} runs {}", node.name, shown["name"]);
+                count += 1;
             }
         }
-        count += pinned.len();
     }
     Ok(format!("{count} pinned links on {} nodes", context.lab.topology.nodes.len()))
 }
@@ -154,10 +150,10 @@ fn bpftool(machine: &Machine, args: &[&str]) -> Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("bpftool {} printed no JSON", args.join(" ")))
 }
 
-fn is_ours(link: &Value) -> bool {
+fn is_pinned_at(link: &Value, pin: &str) -> bool {
     super::context::list(&link["pinned"])
         .iter()
-        .any(|path| path.as_str().is_some_and(|path| path.starts_with(PINS)))
+        .any(|path| path.as_str().is_some_and(|path| path.starts_with(pin)))
 }
 
 /// bpftool prints a map's bytes as `["0x0a", …]`.

@@ -102,15 +102,35 @@ pub fn routes_follow_local_pods(context: &Context) -> Result<String> {
 /// Waits until every router's table is what the endpoints say, and returns it.
 pub fn await_tables(context: &Context) -> Result<Table> {
     let mut wanted = Table::new();
-    for router in [SPINES[0].name, SPINES[1].name, CORE] {
-        until(&format!("table of {router}"), Patience::stable(LIMIT), || {
+    for spine in &SPINES {
+        until(&format!("table of {}", spine.name), Patience::stable(LIMIT), || {
             wanted = expected(context)?;
-            let found = learned(&context.ask(router, "show bgp ipv4 unicast json")?)?;
+            let found = learned(&context.ask(spine.name, "show bgp ipv4 unicast json")?)?;
             ensure!(wanted == found, "it holds {found:?} instead of {wanted:?}");
             Ok(())
         })?;
     }
+    until(&format!("table of {CORE}"), Patience::stable(LIMIT), || {
+        wanted = expected(context)?;
+        core_holds(&context.ask(CORE, "show bgp ipv4 unicast json")?, &wanted)
+    })?;
     Ok(wanted)
+}
+
+/// A spine hands on its best path only (RFC 4271 section 9.1.3): the core has every VIP once from each spine, and each
+/// path began at a node that serves it.
+fn core_holds(answer: &Value, wanted: &Table) -> Result<()> {
+    let found = learned(answer)?;
+    ensure!(found.keys().eq(wanted.keys()), "it holds {found:?} instead of the prefixes of {wanted:?}");
+    for (prefix, nodes) in &found {
+        let serving = wanted.get(prefix).is_some_and(|serving| nodes.is_subset(serving));
+        ensure!(serving, "it has {prefix} from {nodes:?}, served by {:?}", wanted.get(prefix));
+        let first = |path: &Value| path["path"].as_str()?.split(' ').next()?.parse().ok();
+        let spines: BTreeSet<u32> = list(&answer["routes"][prefix]).iter().filter_map(first).collect();
+        let all = SPINES.iter().map(|spine| spine.asn).collect();
+        ensure!(spines == all, "it has {prefix} from the spines {spines:?} instead of {all:?}");
+    }
+    Ok(())
 }
 
 fn expected(context: &Context) -> Result<Table> {
@@ -154,6 +174,17 @@ fn learned(answer: &Value) -> Result<Table> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_core_must_have_each_vip_from_each_spine_and_only_from_nodes_that_serve_it() {
+        let wanted = Table::from([("10.0.1.0/32".to_owned(), BTreeSet::from([65010, 65020]))]);
+        let table =
+            |paths: [&str; 2]| json!({"routes": {"10.0.1.0/32": paths.map(|path| json!({"path": path}))}});
+        assert!(core_holds(&table(["65001 65010", "65002 65010"]), &wanted).is_ok());
+        assert!(core_holds(&table(["65001 65010", "65001 65020"]), &wanted).is_err());
+        assert!(core_holds(&table(["65001 65010", "65002 65030"]), &wanted).is_err());
+        assert!(core_holds(&json!({"routes": {}}), &wanted).is_err());
+    }
 
     #[test]
     fn a_table_is_read_as_prefixes_and_the_nodes_they_began_at() {
