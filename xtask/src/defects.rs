@@ -78,7 +78,7 @@ fn turns_red(defect: &Defect, tree: &Path) -> anyhow::Result<()> {
     checked(command("git", &["apply", &patch]).current_dir(tree)).context("the patch no longer applies")?;
     let test = command("cargo", &["test", "--quiet", "--package", &defect.package, &defect.test])
         .current_dir(tree)
-        .env("CARGO_TARGET_DIR", root().join("target"))
+        .env("CARGO_TARGET_DIR", root().join("target/defects-build"))
         .env("SART_REQUIRE_ALL", "1")
         .output();
     checked(command("git", &["checkout", "--quiet", "--", "."]).current_dir(tree))?;

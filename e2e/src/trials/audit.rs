@@ -12,6 +12,7 @@ use serde_json::Value;
 struct Change {
     /// RFC 3339 with microseconds in UTC: sorts as text.
     at: String,
+    /// `namespace/name`, or `namespace/` for all of a namespace.
     service: String,
     addresses: Vec<String>,
 }
@@ -30,6 +31,10 @@ fn judge(changes: &[Change]) -> Vec<String> {
     let mut held: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut found = Vec::new();
     for change in changes {
+        if change.service.ends_with('/') {
+            held.retain(|service, _| !service.starts_with(&change.service));
+            continue;
+        }
         for address in &change.addresses {
             let other =
                 held.iter().find(|(service, has)| **service != change.service && has.contains(address));
@@ -53,9 +58,10 @@ fn change(event: &Value) -> Option<Change> {
     if text("/objectRef/resource")? != "services" || !(200..300).contains(&code) {
         return None;
     }
-    let service = format!("{}/{}", text("/objectRef/namespace")?, text("/objectRef/name")?);
+    let name = text("/objectRef/name").unwrap_or_default();
+    let service = format!("{}/{name}", text("/objectRef/namespace")?);
     match (text("/verb")?, text("/objectRef/subresource")) {
-        ("delete", None) => {
+        ("delete" | "deletecollection", None) => {
             Some(Change { at: text("/requestReceivedTimestamp")?.to_owned(), service, addresses: Vec::new() })
         }
         ("patch" | "update", Some("status")) => {
@@ -84,6 +90,16 @@ mod tests {
     fn an_address_given_away_before_it_was_given_back_is_found() {
         let changes = [write("1", "a", &["10.0.1.0"]), write("2", "b", &["10.0.1.0"])];
         assert_eq!(judge(&changes), ["2: 10.0.1.0 given to b while a holds it"]);
+    }
+
+    #[test]
+    fn a_namespace_that_goes_gives_all_its_addresses_back() {
+        let changes =
+            [write("1", "n/a", &["10.0.1.0"]), write("2", "n/", &[]), write("3", "m/b", &["10.0.1.0"])];
+        assert!(judge(&changes).is_empty());
+        let other =
+            [write("1", "n/a", &["10.0.1.0"]), write("2", "o/", &[]), write("3", "m/b", &["10.0.1.0"])];
+        assert_eq!(judge(&other).len(), 1);
     }
 
     #[test]

@@ -74,8 +74,13 @@ fn delete(lab: &Lab, numbers: impl Iterator<Item = usize>) -> Result<()> {
     lab.kubectl()?.run(&words).map(drop)
 }
 
-/// Kills the process of the pod that holds the lease; its identity.
+/// Kills the leader once one lives: after an earlier kill the lease may still name the dead one.
 fn kill_leader(lab: &Lab) -> Result<String> {
+    until("a living leader", Patience::once(Duration::from_secs(60)), || kill_holder(lab))
+}
+
+/// Kills the process of the pod that holds the lease; its identity.
+fn kill_holder(lab: &Lab) -> Result<String> {
     let kubectl = lab.kubectl()?;
     let lease = kubectl.json(&["-n", SYSTEM, "get", "lease", "sart-controller"])?;
     let holder =

@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::Lab;
+use crate::lab::process;
 use crate::wait::{Patience, until};
 
 /// Namespace of sart's workloads.
@@ -34,7 +35,10 @@ pub(super) fn ingress(service: &Value) -> Option<Ipv4Addr> {
 pub(super) fn kill_everywhere(lab: &Lab, nodes: &[String], program: &str) -> Result<usize> {
     let mut killed = 0;
     for node in nodes {
-        for process in lab.machine(node)?.processes() {
+        // sart's pods have pid namespaces of their own but share the node's network.
+        let network = lab.machine(node)?.init.namespace("net");
+        let inside = process::all().into_iter().filter(|process| process.namespace("net") == network);
+        for process in inside {
             if process.command().split(' ').next().is_some_and(|path| path.ends_with(program)) {
                 kill(Pid::from_raw(process.pid), Signal::SIGKILL)
                     .with_context(|| format!("kill {program} on {node}"))?;
