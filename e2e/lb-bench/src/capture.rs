@@ -1,5 +1,6 @@
 //! Runs tcpdump in a spine's namespace and hands on what the nodes announce there. Owns the child process and ends it.
 
+use std::io::{BufRead as _, BufReader, Read};
 use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -35,10 +36,12 @@ impl Capture {
             ])
             .args(["-Q", "in", "-U", "-w", "-", "tcp port 179"])
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("start tcpdump in the network of process {pid}"))?;
         let output = tcpdump.stdout.take().context("tcpdump has no output")?;
+        let words = tcpdump.stderr.take().context("tcpdump says nothing")?;
+        listening(words)?;
         let (sender, seen) = mpsc::unbounded_channel();
         std::thread::spawn(move || -> anyhow::Result<()> {
             let mut reader = Reader::new(output)?;
@@ -73,6 +76,19 @@ impl Capture {
             .await
             .with_context(|| format!("no {word} of {address}/32 at the spine within {PATIENCE:?}"))?
     }
+}
+
+/// Waits until tcpdump captures: an UPDATE before that would be missed. What it says later is read and thrown away.
+fn listening(words: impl Read + Send + 'static) -> anyhow::Result<()> {
+    let mut lines = BufReader::new(words).lines();
+    loop {
+        let line = lines.next().context("tcpdump ended before it captured anything")??;
+        if line.contains("listening on") {
+            break;
+        }
+    }
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+    Ok(())
 }
 
 impl Drop for Capture {
