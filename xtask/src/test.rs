@@ -89,7 +89,7 @@ fn clippy() -> anyhow::Result<()> {
 /// prerequisite into a failure: here everything has been set up.
 fn unit() -> anyhow::Result<()> {
     checked(
-        command("cargo", &["test", "--workspace", "--exclude", "sart-ebpf"])
+        command("cargo", &["test", "--workspace", "--exclude", "sart-ebpf", "--no-fail-fast"])
             .env("SART_REQUIRE_ALL", "1")
             .env("SART_KUBE", setup::kube::Kube::of(&root())?.ensure()?),
     )

@@ -10,12 +10,18 @@ use anyhow::Context;
 use futures::{Stream, TryStreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, WatchEvent,
+    WatchParams,
+};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::json;
 
+/// Namespace of everything the bench creates, and name of its pool.
 const NAMESPACE: &str = "lb-bench";
+/// Room for every Service of a run: those of the samples' pools would not do.
+const POOL: &str = "10.64.0.0/20";
 
 /// A client and the names it works with.
 #[derive(Clone)]
@@ -43,14 +49,25 @@ impl Cluster {
     pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
         let namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}}))?;
         Api::<Namespace>::all(self.client.clone()).create(&PostParams::default(), &namespace).await?;
+        let pool = serde_json::from_value(json!({
+            "apiVersion": "sart.terassyi.net/v1alpha2", "kind": "AddressPool", "metadata": {"name": NAMESPACE},
+            "spec": {"cidr": POOL, "type": "service"},
+        }))?;
+        self.pools().create(&PostParams::default(), &pool).await?;
         Ok(())
     }
 
-    /// Removes every Service (so that addresses are given back) and the namespace.
+    fn pools(&self) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk("sart.terassyi.net", "v1alpha2", "AddressPool");
+        Api::all_with(self.client.clone(), &ApiResource::from_gvk(&kind))
+    }
+
+    /// Removes every Service (so that addresses are given back), the pool and the namespace.
     pub(crate) async fn clean_up(&self) -> anyhow::Result<()> {
         for service in self.services().list(&kube::api::ListParams::default()).await? {
             self.delete_service(service.metadata.name.as_deref().unwrap_or_default()).await?;
         }
+        self.pools().delete(NAMESPACE, &DeleteParams::default()).await?;
         Api::<Namespace>::all(self.client.clone()).delete(NAMESPACE, &DeleteParams::default()).await?;
         Ok(())
     }
@@ -66,7 +83,7 @@ impl Cluster {
     /// Creates a `Local` Service without selector.
     pub(crate) async fn create_service(&self, name: &str) -> anyhow::Result<()> {
         let service = serde_json::from_value(json!({
-            "metadata": {"name": name},
+            "metadata": {"name": name, "annotations": {"sart.terassyi.net/addresspool": NAMESPACE}},
             "spec": {
                 "type": "LoadBalancer", "externalTrafficPolicy": "Local", "allocateLoadBalancerNodePorts": true,
                 "ports": [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}],
