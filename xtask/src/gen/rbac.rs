@@ -52,7 +52,6 @@ fn agent() -> Vec<Value> {
     let rules = vec![
         rule("", &["nodes", "services"], &READ),
         rule("discovery.k8s.io", &["endpointslices"], &READ),
-        rule("events.k8s.io", &["events"], &["create", "patch"]),
         rule(sart, &["nodebgps", "bgppeers", "bgpadvertisements"], &READ),
         rule(sart, &["nodebgps/status", "bgppeers/status"], &["patch"]),
     ];
