@@ -126,7 +126,11 @@ async fn read_all(
             Err(_) => (Event::Closed { conn, end: ConnectionEnd::Broken }, true),
         };
         // Waiting here closes the TCP window: a neighbour can fill the queue, not the memory.
-        if !deliver(&events, event, &metrics).await || last {
+        let delivered = tokio::select! {
+            delivered = deliver(&events, event, &metrics) => delivered,
+            _ = &mut closed => return drain(socket).await,
+        };
+        if !delivered || last {
             return;
         }
     }
@@ -179,7 +183,26 @@ mod tests {
         far.read_to_end(&mut received).await.unwrap();
         assert_eq!((received.len(), received[0], received[199_999]), (200_000, 1, 2));
         drop(far);
-        while tasks.join_next().await.is_some() {}
+        let ended = timeout(Duration::from_secs(30), async { while tasks.join_next().await.is_some() {} });
+        assert!(ended.await.is_ok(), "a task outlives its connection");
+    }
+
+    #[tokio::test]
+    async fn closing_ends_a_reader_that_waits_for_a_full_event_queue() {
+        let (events, _queue) = mpsc::channel(1);
+        events.try_send(Event::Closed { conn: ConnId(2), end: ConnectionEnd::Finished }).unwrap();
+        let (metrics, mut tasks) = (Metrics::default(), JoinSet::new());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (near, _) = listener.accept().await.unwrap();
+        let connection = Connection::start(ConnId(1), near, events, &metrics, &mut tasks);
+        far.write_all(&[7; 1000]).await.unwrap();
+        while metrics.queue_full_count("events") == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop((connection, far));
+        let ended = timeout(Duration::from_secs(30), async { while tasks.join_next().await.is_some() {} });
+        assert!(ended.await.is_ok(), "a task outlives its connection");
     }
 
     #[tokio::test]
