@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::run::{checked, command};
+use crate::run::{checked, checked_within, command};
 use crate::source::{root, say};
 use crate::{build_ebpf, demo, deps, r#gen, image, lab, setup, shape};
 
@@ -20,6 +20,9 @@ struct Gate {
     name: &'static str,
     run: fn() -> anyhow::Result<()>,
 }
+
+/// Ten times what the tests take on a quiet machine of two cores, builds included.
+const UNIT_LIMIT: Duration = Duration::from_secs(45 * 60);
 
 /// Cheap and telling ones first; what needs the lab last.
 const GATES: &[Gate] = &[
@@ -88,10 +91,11 @@ fn clippy() -> anyhow::Result<()> {
 /// Unit, property, packet, namespace and API-server tests. `SART_REQUIRE_ALL` turns the skip of a test that lacks a
 /// prerequisite into a failure: here everything has been set up.
 fn unit() -> anyhow::Result<()> {
-    checked(
+    checked_within(
         command("cargo", &["test", "--workspace", "--exclude", "sart-ebpf", "--no-fail-fast"])
             .env("SART_REQUIRE_ALL", "1")
             .env("SART_KUBE", setup::kube::Kube::of(&root())?.ensure()?),
+        UNIT_LIMIT,
     )
 }
 
