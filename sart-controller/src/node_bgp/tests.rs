@@ -146,6 +146,22 @@ fn a_wrong_asn_label_is_a_problem_and_changes_nothing() {
 }
 
 #[test]
+fn a_later_cluster_bgp_that_asks_for_another_asn_is_told_which_one_is_older_and_changes_nothing() {
+    let mut world = observed(vec![cluster("a", json!([inline(65000, "9.9.9.9")]))]);
+    settle(&mut world);
+    let mut other = (*cluster("b", json!([inline(65001, "7.7.7.7")]))).clone();
+    other.spec.asn_selector = serde_json::from_value(json!({"from": "asn", "asn": 65099})).unwrap();
+    world.clusters.push(Arc::new(other));
+    let problems = wanted(&world).problems;
+    let [problem] = problems.as_slice() else { panic!("one problem: {problems:?}") };
+    assert_eq!((problem.cluster.as_str(), problem.reason), ("b", "AsnConflict"));
+    assert_eq!(problem.message, "asks for ASN 65099, but ClusterBGP a is older and gives 65010");
+    settle(&mut world);
+    assert_eq!(world.node_bgp.as_ref().unwrap().spec.asn, 65010);
+    assert_eq!(peers(&world), ["n1-65000-9.9.9.9", "n1-65001-7.7.7.7"], "its peers run under the node's ASN");
+}
+
+#[test]
 fn a_peer_made_by_hand_keeps_its_session_and_gets_its_label() {
     let mut world = observed(vec![cluster("a", json!([inline(65000, "9.9.9.9")]))]);
     world.peers.push(object::<BGPPeer>(json!({

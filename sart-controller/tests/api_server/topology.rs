@@ -68,6 +68,7 @@ fn a_cluster_bgp_stamps_nodes_and_peers_and_its_edits_reach_them() {
     let inline = cluster.get("bgppeer", "node1-65002-7.7.7.7");
     assert_eq!(inline["spec"]["keepaliveTime"], 5, "every inline field counts");
     edits_propagate(&cluster);
+    another_asn_is_refused(&cluster);
     a_peer_made_by_hand_is_left_alone_and_found(&cluster);
     unmatched_nodes_lose_everything(&cluster);
 }
@@ -86,6 +87,19 @@ fn edits_propagate(cluster: &Cluster) {
     cluster.until("a removed label leaves", |c| {
         c.get("nodebgp", "node1")["metadata"]["labels"]["rack"].is_null()
     });
+}
+
+fn another_asn_is_refused(cluster: &Cluster) {
+    let other = cluster_bgp("spine0")
+        .replace("{name: a}", "{name: b}")
+        .replace("asnSelector: {from: label}", "asnSelector: {from: asn, asn: 65099}");
+    cluster.apply(&other).unwrap();
+    cluster.until("the conflict is named", |c| {
+        condition(&c.get("clusterbgp", "b"), "Accepted") == "False/AsnConflict"
+    });
+    assert_eq!(condition(&cluster.get("clusterbgp", "a"), "Accepted"), "True/Accepted");
+    assert_eq!(cluster.get("nodebgp", "node1")["spec"]["asn"], 65011, "the older one decides");
+    cluster.kubectl_ok(&["delete", "clusterbgp", "b"]);
 }
 
 fn a_peer_made_by_hand_is_left_alone_and_found(cluster: &Cluster) {
