@@ -15,6 +15,10 @@ pub const PROTOCOL_STATIC: u8 = 4;
 pub const PROTOCOL_FIBD: u8 = 186;
 /// The protocol id of the agent's loop stoppers.
 pub const PROTOCOL_AGENT: u8 = 187;
+/// The protocol id of the routes to this node's pods, one per pod address, and of nothing else.
+pub const PROTOCOL_POD: u8 = 188;
+/// The protocol id of the blackhole routes that cover this node's blocks of pod addresses.
+pub const PROTOCOL_BLOCK: u8 = 189;
 /// `RT_TABLE_MAIN`.
 pub const TABLE_MAIN: u32 = 254;
 /// `RT_TABLE_LOCAL`.
