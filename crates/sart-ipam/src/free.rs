@@ -29,8 +29,30 @@ pub fn used(net: IpNet, taken: impl Iterator<Item = IpAddr>) -> usize {
     taken.filter(|a| net.contains(a)).count()
 }
 
+/// How many addresses of `net` can be handed out; as many as 128 bits count when there are more.
+#[must_use]
+pub fn size(net: IpNet, avoid_buggy: bool) -> u128 {
+    let bits = u32::from(net.max_prefix_len() - net.prefix_len());
+    let all = 1u128.checked_shl(bits).unwrap_or(u128::MAX);
+    all - if avoid_buggy { buggy_in(net) } else { 0 }
+}
+
+/// How many of its addresses end in .0 or .255.
+fn buggy_in(net: IpNet) -> u128 {
+    match net {
+        IpNet::V4(v4) if v4.prefix_len() <= 24 => 2 << (24 - v4.prefix_len()),
+        // Inside one /24: at most its first address is a .0 and its last a .255.
+        IpNet::V4(v4) => {
+            let (first, last) = (v4.network().octets()[3], v4.broadcast().octets()[3]);
+            u128::from(first == 0) + u128::from(last == 255)
+        }
+        IpNet::V6(_) => 0,
+    }
+}
+
 /// Some old clients take .0 and .255 for network and broadcast addresses whatever the prefix length.
-fn is_buggy(address: IpAddr) -> bool {
+#[must_use]
+pub fn is_buggy(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(v4) if matches!(v4.octets()[3], 0 | 255))
 }
 
