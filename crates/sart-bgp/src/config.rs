@@ -2,10 +2,12 @@
 //! never touch a session.
 
 mod check;
+mod policy;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::check::check_paths;
+pub use self::policy::{PeerPolicies, PolicySource};
 
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
@@ -13,6 +15,7 @@ use core::time::Duration;
 use ipnet::IpNet;
 
 use crate::family::Family;
+use crate::policy::{ChainConfig, PolicyConfig, PolicyError};
 use crate::wire::attr::Origin;
 
 /// The whole configuration of a speaker; [`crate::speaker::Speaker::apply_config`] makes the running one equal to it.
@@ -24,6 +27,8 @@ pub struct Config {
     pub neighbors: Vec<NeighborConfig>,
     /// Paths this speaker originates, unique by prefix.
     pub paths: Vec<LocalPath>,
+    /// Sets and policies that the neighbours' chains name.
+    pub policy: PolicyConfig,
 }
 
 /// The speaker's identity and the rules that hold for all neighbours.
@@ -41,6 +46,10 @@ pub struct Global {
     pub transit: TransitPolicy,
     /// What is accepted from neighbours.
     pub import: ImportPolicy,
+    /// An external neighbour without an explicit policy is told nothing and nothing of it is taken (RFC 8212). Explicit
+    /// for import are a chain of its own and `import` without `accept_all`; for export a chain of its own and
+    /// [`TransitPolicy::LocalOnly`].
+    pub ebgp_requires_policy: bool,
 }
 
 impl Global {
@@ -54,6 +63,7 @@ impl Global {
             multipath: false,
             transit: TransitPolicy::default(),
             import: ImportPolicy::default(),
+            ebgp_requires_policy: true,
         }
     }
 
@@ -112,6 +122,10 @@ pub struct NeighborConfig {
     pub port: u16,
     /// Router id the neighbour must present; none accepts any.
     pub router_id: Option<Ipv4Addr>,
+    /// What is taken from it, after the rules of [`Global`]; none leaves it to them and to RFC 8212.
+    pub import: Option<ChainConfig>,
+    /// What it is told, after the rules of [`Global`]; none leaves it to them and to RFC 8212.
+    pub export: Option<ChainConfig>,
 }
 
 /// Hold time proposed unless configured, in seconds (RFC 4271 section 10 suggests 90).
@@ -132,6 +146,8 @@ impl NeighborConfig {
             groups: Vec::new(),
             port: 0,
             router_id: None,
+            import: None,
+            export: None,
         }
     }
 
@@ -256,6 +272,13 @@ pub enum ConfigError {
         /// The name it is configured under.
         name: String,
     },
+}
+
+impl From<PolicyError> for ConfigError {
+    fn from(error: PolicyError) -> Self {
+        let PolicyError { field, value, rule, duplicate } = error;
+        if duplicate { Self::Duplicate { field, value } } else { Self::Invalid { field, value, rule } }
+    }
 }
 
 impl ConfigError {

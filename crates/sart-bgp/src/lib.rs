@@ -6,6 +6,7 @@
 //! # Modules
 //! - [`wire`] turns bytes into messages and back, and classes every fault by RFC 7606.
 //! - [`session`] is one neighbour's RFC 4271 state machine, over one or two TCP connections.
+//! - [`policy`] judges routes by what the configuration says about them.
 //! - [`rib`] owns every table: what each neighbour sent, what is best, what each neighbour was told.
 //! - [`speaker`] owns sessions and RIB; it is the only type that a daemon needs.
 //!
@@ -34,6 +35,7 @@
 
 pub mod config;
 pub mod family;
+pub mod policy;
 pub mod rib;
 pub mod session;
 pub mod speaker;

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 use self::neighbor::Neighbor;
 use self::settle::Settle;
 use crate::config::Global;
+use crate::policy::PolicyConfig;
 use crate::rib::Rib;
 
 /// A BGP speaker without sockets and clock. See the crate's documentation for the loop that drives it.
@@ -39,6 +40,7 @@ pub struct Speaker {
 #[derive(Debug)]
 struct Running {
     global: Global,
+    policy: PolicyConfig,
     rib: Rib,
 }
 

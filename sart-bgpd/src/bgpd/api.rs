@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use futures::StreamExt as _;
 use sart_bgp::config::{Config, ConfigError};
 use sart_bgp::family::Family;
+use sart_bgp::policy::PolicyConfig;
 use sart_bgp::speaker::{PathFilter, Table};
 use sart_rpc::v1;
 use sart_rpc::v1::bgp_service_server::BgpService;
@@ -70,6 +71,7 @@ impl BgpService for Api {
             global: from_proto::global(&global)?,
             neighbors: from_proto::neighbors(&request.neighbors)?,
             paths: from_proto::paths(&request.paths)?,
+            policy: PolicyConfig::default(),
         };
         let applied = self.handle.call(move |speaker, now| speaker.apply_config(config, now)).await;
         let applied = applied.map_err(stopped)?.map_err(refused)?;

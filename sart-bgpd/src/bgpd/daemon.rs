@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sart_bgp::config::{Config, ConfigError, Global, ImportPolicy, TransitPolicy};
+use sart_bgp::policy::PolicyConfig;
 use sart_bgp::speaker::Speaker;
 use sart_rpc::v1::bgp_service_server::BgpServiceServer;
 use sart_rpc::{Listener, socket_path};
@@ -152,9 +153,10 @@ fn first_config(args: &Args) -> Result<(Option<Config>, Vec<String>), StartError
     };
     // Standalone use keeps the RFC's behaviour.
     let import = ImportPolicy { accept_all: true, ..ImportPolicy::default() };
-    let global = Global { transit: TransitPolicy::Full, import, ..global };
+    let global = Global { transit: TransitPolicy::Full, import, ebgp_requires_policy: false, ..global };
     global.check()?;
-    Ok((Some(Config { global, neighbors: Vec::new(), paths: Vec::new() }), Vec::new()))
+    let policy = PolicyConfig::default();
+    Ok((Some(Config { global, neighbors: Vec::new(), paths: Vec::new(), policy }), Vec::new()))
 }
 
 async fn http(args: &Args, health: &Health, metrics: &Metrics) -> Result<Option<JoinHandle<()>>, StartError> {

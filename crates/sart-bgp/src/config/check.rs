@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::{Config, ConfigError, Global, LocalPath, NeighborConfig};
+use super::{Config, ConfigError, Global, LocalPath, NeighborConfig, PolicySource};
 
 /// AS_TRANS, which stands for a four-octet AS number in two octets and is nobody's own (RFC 6793 section 9).
 const AS_TRANS: u32 = 23456;
@@ -19,7 +19,8 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.global.check()?;
         check_neighbors(&self.global, &self.neighbors)?;
-        check_paths(&self.paths)
+        check_paths(&self.paths)?;
+        PolicySource::new(self)?.check(&self.neighbors)
     }
 }
 

@@ -9,6 +9,7 @@ fn good() -> Config {
         global: Global::new(65000, Ipv4Addr::new(10, 0, 0, 1)),
         neighbors: vec![NeighborConfig::new("spine0", IpAddr::from([192, 0, 2, 1]), 65100)],
         paths: vec![LocalPath::new("10.1.0.0/24".parse().unwrap())],
+        policy: PolicyConfig::default(),
     }
 }
 

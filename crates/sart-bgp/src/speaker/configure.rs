@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::neighbor::Neighbor;
 use super::{Applied, PathsUpdated, Running, Speaker, SpeakerOutput};
 use crate::config::{Config, ConfigError, Global, LocalPath, NeighborConfig};
+use crate::policy::PolicyConfig;
 use crate::rib::{Rib, RibConfig};
 use crate::session::{Input, Session, SessionConfig};
 use crate::wire::notification::Notification;
@@ -44,7 +45,12 @@ impl Speaker {
     /// # Errors
     /// The first fault of `global`; then nothing has changed.
     pub fn set_global(&mut self, global: Global, now: Duration) -> Result<(), ConfigError> {
-        let config = Config { global, neighbors: self.neighbor_configs(), paths: self.local_paths() };
+        let config = Config {
+            global,
+            neighbors: self.neighbor_configs(),
+            paths: self.local_paths(),
+            policy: self.policy(),
+        };
         self.apply_config(config, now).map(|_| ())
     }
 
@@ -116,9 +122,20 @@ impl Speaker {
         self.running.iter().flat_map(|running| running.rib.locals().cloned()).collect()
     }
 
+    /// Sets and policies, as they were configured.
+    #[must_use]
+    pub fn policy(&self) -> PolicyConfig {
+        self.running.as_ref().map(|running| running.policy.clone()).unwrap_or_default()
+    }
+
     fn config(&self) -> Result<Config, ConfigError> {
         let global = self.global().ok_or(ConfigError::NoGlobal)?.clone();
-        Ok(Config { global, neighbors: self.neighbor_configs(), paths: self.local_paths() })
+        Ok(Config {
+            global,
+            neighbors: self.neighbor_configs(),
+            paths: self.local_paths(),
+            policy: self.policy(),
+        })
     }
 
     fn neighbor_configs(&self) -> Vec<NeighborConfig> {
@@ -136,10 +153,13 @@ impl Speaker {
             transit: global.transit,
             import: global.import.clone(),
         };
-        let running = self
-            .running
-            .get_or_insert_with(|| Running { global: global.clone(), rib: Rib::new(rules.clone()) });
+        let running = self.running.get_or_insert_with(|| Running {
+            global: global.clone(),
+            policy: PolicyConfig::default(),
+            rib: Rib::new(rules.clone()),
+        });
         running.global = global.clone();
+        running.policy.clone_from(&config.policy);
         running.rib.configure(rules);
         let wanted: BTreeSet<_> = config.paths.iter().map(|path| path.prefix).collect();
         let gone: Vec<_> =

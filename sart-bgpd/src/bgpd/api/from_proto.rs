@@ -48,6 +48,7 @@ pub(super) fn global(proto: &v1::Global) -> Result<Global, Status> {
     let mut global = Global::new(proto.asn, router_id("global.router_id", &proto.router_id)?);
     global.port = short("global.port", proto.port)?;
     global.multipath = proto.multipath;
+    global.ebgp_requires_policy = false;
     global.transit = match proto.transit() {
         v1::TransitPolicy::Unspecified | v1::TransitPolicy::LocalOnly => TransitPolicy::LocalOnly,
         v1::TransitPolicy::Full => TransitPolicy::Full,

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use sart_bgp::config::{Config, Global, ImportPolicy, LocalPath, NeighborConfig, TransitPolicy};
+use sart_bgp::policy::PolicyConfig;
 use sart_bgp::wire::attr::Origin;
 use serde_saphyr::Spanned;
 
@@ -22,7 +23,10 @@ pub(super) fn convert(raw: RawConfig, overrides: Overrides) -> Result<(Loaded, M
     for raw in raw.paths {
         local_paths(raw, &mut paths, &mut marks)?;
     }
-    Ok((Loaded { config: Config { global, neighbors, paths }, warnings }, marks))
+    Ok((
+        Loaded { config: Config { global, neighbors, paths, policy: PolicyConfig::default() }, warnings },
+        marks,
+    ))
 }
 
 fn warnings(raw: &RawConfig) -> Vec<String> {
@@ -51,6 +55,7 @@ fn global(raw: &RawConfig, overrides: Overrides, marks: &mut Marks) -> Result<Gl
     let mut global = Global::new(asn, id);
     global.port = raw.port.unwrap_or_default();
     global.multipath = raw.multi_path;
+    global.ebgp_requires_policy = false;
     global.transit = transit(raw.transit.as_ref())?;
     global.import = import(raw, marks)?;
     Ok(global)

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{Config, Global, ImportPolicy, LocalPath, NeighborConfig, TransitPolicy};
 use crate::family::LocalAddresses;
+use crate::policy::PolicyConfig;
 use crate::session::{ConnId, ConnectionEnd};
 use crate::speaker::{Speaker, SpeakerInput, SpeakerOutput};
 use crate::wire::capability::Capability;
@@ -28,8 +29,10 @@ pub(super) fn config(me: u8, asn: u32, neighbors: &[(u8, u32)]) -> Config {
     global.import = ImportPolicy { accept_all: true, ..ImportPolicy::default() };
     global.transit = TransitPolicy::Full;
     global.multipath = true;
+    global.ebgp_requires_policy = false;
     let neighbor = |(last, asn): &(u8, u32)| NeighborConfig::new(&format!("n{last}"), ip(*last), *asn);
-    Config { global, neighbors: neighbors.iter().map(neighbor).collect(), paths: Vec::new() }
+    let neighbors = neighbors.iter().map(neighbor).collect();
+    Config { global, neighbors, paths: Vec::new(), policy: PolicyConfig::default() }
 }
 
 /// Several speakers and the connections between them.
