@@ -19,6 +19,8 @@ impl Family {
     pub const IPV4_UNICAST: Self = Self { afi: 1, safi: 1 };
     /// IPv6 unicast.
     pub const IPV6_UNICAST: Self = Self { afi: 2, safi: 1 };
+    /// EVPN (RFC 7432). Can be told apart on the wire; has no tables yet.
+    pub const EVPN: Self = Self { afi: 25, safi: 70 };
     /// Every family with tables in this crate.
     pub const SUPPORTED: [Self; 2] = [Self::IPV4_UNICAST, Self::IPV6_UNICAST];
 
@@ -52,6 +54,7 @@ impl fmt::Display for Family {
         match *self {
             Self::IPV4_UNICAST => f.write_str("ipv4-unicast"),
             Self::IPV6_UNICAST => f.write_str("ipv6-unicast"),
+            Self::EVPN => f.write_str("l2vpn-evpn"),
             Self { afi, safi } => write!(f, "afi-{afi}-safi-{safi}"),
         }
     }

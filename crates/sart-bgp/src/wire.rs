@@ -7,12 +7,12 @@ pub mod capability;
 pub mod fault;
 pub mod frame;
 pub mod message;
+pub mod nlri;
 pub mod notification;
 pub mod open;
 pub mod update;
 
 mod code;
-mod nlri;
 mod pack;
 #[cfg(test)]
 mod proptests;
@@ -20,4 +20,6 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use self::pack::{Packed, end_of_rib, pack_announcements, pack_withdrawals};
+pub use self::pack::{
+    Announcer, Packed, WireForm, Withdrawer, end_of_rib, pack_announcements, pack_withdrawals,
+};

@@ -44,7 +44,7 @@ fn every_refusal_names_field_and_value() {
         (|c| c.neighbors[0].name.clear(), ["neighbors[192.0.2.1].name", "\"\""]),
         (|c| c.neighbors[0].address = IpAddr::from([224, 0, 0, 5]), ["address", "224.0.0.5"]),
         (|c| c.neighbors[0].address = "::ffff:192.0.2.1".parse().unwrap(), ["address", "::ffff:192.0.2.1"]),
-        (|c| c.neighbors[0].families.push(Family { afi: 25, safi: 70 }), ["families", "afi-25-safi-70"]),
+        (|c| c.neighbors[0].families.push(Family { afi: 25, safi: 70 }), ["families", "l2vpn-evpn"]),
         (|c| c.neighbors[0].router_id = Some(Ipv4Addr::UNSPECIFIED), ["router_id", "0.0.0.0"]),
         (|c| c.neighbors.push(c.neighbors[0].clone()), ["neighbors[].address", "192.0.2.1"]),
         (|c| c.paths.push(c.paths[0].clone()), ["paths[].prefix", "10.1.0.0/24"]),

@@ -63,6 +63,7 @@ pub(crate) fn negotiate(config: &SessionConfig, open: &Open) -> Result<Negotiate
             as4: open.capabilities.iter().any(|capability| matches!(capability, Capability::FourOctetAs(_))),
             internal: config.is_internal(),
             families: common_families(config, open)?,
+            ..UpdateContext::default()
         },
         route_refresh: open.capabilities.contains(&Capability::RouteRefresh),
         capabilities: open.capabilities.clone(),

@@ -4,19 +4,24 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::code;
+
 mod aggregator;
 pub mod as_path;
+pub mod block;
 mod communities;
-mod list;
 mod multiprotocol;
 mod next_hop;
-mod reflection;
 mod rule;
 mod scalar;
+pub(crate) mod scan;
+mod summary;
+mod tlv;
 
 pub use self::as_path::{AsPath, Segment, SegmentKind};
-pub(crate) use self::list::{DecodedList, ListContext, decode_list, encode_list};
-pub(crate) use self::multiprotocol::{encode_reach, encode_unreach};
+pub use self::block::{AttrBlock, RawAttribute, TooLong};
+pub(crate) use self::multiprotocol::{family_octets, put_next_hop};
+pub use self::summary::{AttrSummary, SummaryFlags};
 
 /// Everything a route carries besides its prefix and next hop, after RFC 6793 merging. Shared between routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,10 +46,47 @@ pub struct Attributes {
     pub cluster_list: Vec<Ipv4Addr>,
     /// EXTENDED COMMUNITIES (RFC 4360) as big-endian numbers.
     pub ext_communities: Vec<u64>,
+    /// EXTENDED COMMUNITIES of IPv6 addresses (RFC 5701), twenty octets each.
+    pub ipv6_ext_communities: Vec<[u8; 20]>,
     /// LARGE_COMMUNITY (RFC 8092).
     pub large_communities: Vec<[u32; 3]>,
+    /// ONLY_TO_CUSTOMER (RFC 9234): the AS that set it.
+    pub only_to_customer: Option<u32>,
     /// Optional transitive attributes that this crate does not know, to be passed on untouched (RFC 4271 section 9).
     pub unknown: Vec<UnknownAttribute>,
+    /// Which of the known optional transitive attributes passed a router that did not know them.
+    pub partial: PartialBits,
+}
+
+/// The Partial bits of known optional transitive attributes (RFC 4271 section 4.3): once set they stay set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartialBits(u8);
+
+impl PartialBits {
+    /// The type codes that have a place.
+    pub const CODES: [u8; 6] = [
+        code::AGGREGATOR,
+        code::COMMUNITIES,
+        code::EXT_COMMUNITIES,
+        code::IPV6_EXT_COMMUNITIES,
+        code::LARGE_COMMUNITIES,
+        code::OTC,
+    ];
+
+    fn mask(code: u8) -> u8 {
+        Self::CODES.iter().position(|known| *known == code).map_or(0, |place| 1 << place)
+    }
+
+    /// Whether the attribute of that type code has its bit set.
+    #[must_use]
+    pub fn has(self, code: u8) -> bool {
+        self.0 & Self::mask(code) != 0
+    }
+
+    /// Sets the bit of that type code; does nothing for codes that are not in [`Self::CODES`].
+    pub fn set(&mut self, code: u8) {
+        self.0 |= Self::mask(code);
+    }
 }
 
 /// ORIGIN, best first (RFC 4271 section 9.1.2.2 c).

@@ -15,7 +15,12 @@ pub(crate) const MP_UNREACH: u8 = 15;
 pub(crate) const EXT_COMMUNITIES: u8 = 16;
 pub(crate) const AS4_PATH: u8 = 17;
 pub(crate) const AS4_AGGREGATOR: u8 = 18;
+pub(crate) const IPV6_EXT_COMMUNITIES: u8 = 25;
+pub(crate) const AIGP: u8 = 26;
+pub(crate) const LINK_STATE: u8 = 29;
 pub(crate) const LARGE_COMMUNITIES: u8 = 32;
+pub(crate) const OTC: u8 = 35;
+pub(crate) const PREFIX_SID: u8 = 40;
 
 /// The name of a known type.
 pub(crate) const fn name(code: u8) -> Option<&'static str> {
@@ -35,7 +40,12 @@ pub(crate) const fn name(code: u8) -> Option<&'static str> {
         EXT_COMMUNITIES => "EXTENDED_COMMUNITIES",
         AS4_PATH => "AS4_PATH",
         AS4_AGGREGATOR => "AS4_AGGREGATOR",
+        IPV6_EXT_COMMUNITIES => "IPV6_EXTENDED_COMMUNITIES",
+        AIGP => "AIGP",
+        LINK_STATE => "BGP_LS",
         LARGE_COMMUNITIES => "LARGE_COMMUNITY",
+        OTC => "ONLY_TO_CUSTOMER",
+        PREFIX_SID => "PREFIX_SID",
         _ => return None,
     })
 }

@@ -16,6 +16,68 @@ pub enum FaultClass {
     SessionReset,
 }
 
+/// The price of a problem as its type: what reads an attribute says by its signature what a fault of it costs, and a
+/// price that ends the session cannot be handed to the code that goes on.
+pub(crate) trait Survivable {
+    /// The class it is reported with.
+    const CLASS: FaultClass;
+    /// What is wrong.
+    fn problem(self) -> Problem;
+}
+
+/// The attribute is dropped and the route kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Discard(pub Problem);
+
+/// The routes of the UPDATE are taken as withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Withdraw(pub Problem);
+
+/// The session ends. Not [`Survivable`]: it can only become the error of the whole message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reset(pub Problem);
+
+impl Survivable for Discard {
+    const CLASS: FaultClass = FaultClass::AttributeDiscard;
+
+    fn problem(self) -> Problem {
+        self.0
+    }
+}
+
+impl Survivable for Withdraw {
+    const CLASS: FaultClass = FaultClass::TreatAsWithdraw;
+
+    fn problem(self) -> Problem {
+        self.0
+    }
+}
+
+impl From<Problem> for Discard {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<Problem> for Withdraw {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<Problem> for Reset {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl Reset {
+    /// The fault of the attribute `code`, or of the message itself with 0.
+    pub(crate) const fn of(self, code: u8) -> Fault {
+        Fault { code, problem: self.0, class: FaultClass::SessionReset }
+    }
+}
+
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {

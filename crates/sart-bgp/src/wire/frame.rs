@@ -1,7 +1,7 @@
 //! Cuts a byte stream into messages (RFC 4271 section 4.1 and 6.1). Survives any segmentation; must never look into a
 //! message's body.
 
-use super::message::{HEADER_LEN, MARKER, MAX_LEN, MessageKind};
+use super::message::{EXTENDED_MAX_LEN, HEADER_LEN, MARKER, MAX_LEN, MessageKind};
 use super::notification::Notification;
 use super::reader::Reader;
 
@@ -10,6 +10,16 @@ use super::reader::Reader;
 pub struct Framer {
     buffer: Vec<u8>,
     consumed: usize,
+    extended: bool,
+}
+
+/// One message without its header, still in the buffer it arrived in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameRef<'a> {
+    /// The kind.
+    pub kind: MessageKind,
+    /// What follows the header.
+    pub body: &'a [u8],
 }
 
 /// One message without its header.
@@ -55,7 +65,25 @@ impl HeaderError {
     }
 }
 
+/// Cuts the first message off `bytes`: the message and how many octets it took; `None` if it is not whole yet.
+/// `extended` allows what RFC 8654 section 4 does.
+///
+/// # Errors
+/// If the header is wrong; nothing behind it can be found then.
+pub fn cut(bytes: &[u8], extended: bool) -> Result<Option<(FrameRef<'_>, usize)>, HeaderError> {
+    let mut reader = Reader::new(bytes);
+    let Some(header) = reader.array::<HEADER_LEN>() else { return Ok(None) };
+    let (kind, length) = check_header(header, extended)?;
+    let Some(body) = reader.take(length - HEADER_LEN) else { return Ok(None) };
+    Ok(Some((FrameRef { kind, body }, length)))
+}
+
 impl Framer {
+    /// From now on messages may have up to 65535 octets, but for OPEN and KEEPALIVE (RFC 8654 section 4).
+    pub fn allow_extended(&mut self) {
+        self.extended = true;
+    }
+
     /// Adds bytes as they came from the connection.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.consumed);
@@ -68,29 +96,39 @@ impl Framer {
     /// # Errors
     /// If the header is wrong; the stream is lost then and every further call says the same.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, HeaderError> {
-        let mut reader = Reader::new(self.buffer.get(self.consumed..).unwrap_or_default());
-        let Some(header) = reader.array::<HEADER_LEN>() else { return Ok(None) };
-        let (kind, length) = check_header(header)?;
-        let Some(body) = reader.take(length - HEADER_LEN) else { return Ok(None) };
-        let frame = Frame { kind, body: body.to_vec() };
-        self.consumed += length;
-        Ok(Some(frame))
+        let next = self.next_ref()?;
+        Ok(next.map(|frame| Frame { kind: frame.kind, body: frame.body.to_vec() }))
+    }
+
+    /// The next whole message in its place, if there is one.
+    ///
+    /// # Errors
+    /// As [`Framer::next_frame`].
+    pub fn next_ref(&mut self) -> Result<Option<FrameRef<'_>>, HeaderError> {
+        let next = cut(self.buffer.get(self.consumed..).unwrap_or_default(), self.extended)?;
+        Ok(next.map(|(frame, length)| {
+            self.consumed += length;
+            frame
+        }))
     }
 }
 
-fn check_header(header: [u8; HEADER_LEN]) -> Result<(MessageKind, usize), HeaderError> {
+fn check_header(header: [u8; HEADER_LEN], extended: bool) -> Result<(MessageKind, usize), HeaderError> {
     let [marker @ .., high, low, code] = header;
     if marker != MARKER {
         return Err(HeaderError::NotSynchronized);
     }
-    let length = u16::from_be_bytes([high, low]);
-    let bad_length = Err(HeaderError::BadLength { length });
-    if !(HEADER_LEN..=MAX_LEN).contains(&usize::from(length)) {
+    let field = u16::from_be_bytes([high, low]);
+    let length = usize::from(field);
+    let bad_length = Err(HeaderError::BadLength { length: field });
+    if !(HEADER_LEN..=if extended { EXTENDED_MAX_LEN } else { MAX_LEN }).contains(&length) {
         return bad_length;
     }
     let kind = MessageKind::from_code(code).ok_or(HeaderError::BadType { code })?;
-    let exact = matches!(kind, MessageKind::Keepalive | MessageKind::RouteRefresh);
-    let fits =
-        if exact { usize::from(length) == kind.min_len() } else { usize::from(length) >= kind.min_len() };
-    if fits { Ok((kind, usize::from(length))) } else { bad_length }
+    let fits = match kind {
+        MessageKind::Keepalive | MessageKind::RouteRefresh => length == kind.min_len(),
+        MessageKind::Open => (kind.min_len()..=MAX_LEN).contains(&length),
+        MessageKind::Update | MessageKind::Notification => length >= kind.min_len(),
+    };
+    if fits { Ok((kind, length)) } else { bad_length }
 }

@@ -5,8 +5,10 @@ use crate::family::Family;
 
 /// Octets of marker, length and type.
 pub const HEADER_LEN: usize = 19;
-/// Longest message (RFC 4271; the extension of RFC 8654 is not offered).
+/// Longest message (RFC 4271 section 4.1), unless extended messages were negotiated.
 pub const MAX_LEN: usize = 4096;
+/// Longest message but OPEN and KEEPALIVE if extended messages were negotiated (RFC 8654 section 4).
+pub const EXTENDED_MAX_LEN: usize = 65535;
 /// The marker in front of every message.
 pub const MARKER: [u8; 16] = [0xff; 16];
 

@@ -18,7 +18,7 @@ use super::{pack_announcements, pack_withdrawals};
 use crate::family::Family;
 
 fn context(as4: bool, internal: bool) -> UpdateContext {
-    UpdateContext { as4, internal, families: Family::SUPPORTED.to_vec() }
+    UpdateContext { as4, internal, families: Family::SUPPORTED.to_vec(), ..UpdateContext::default() }
 }
 
 fn v4_prefix() -> impl Strategy<Value = IpNet> {

@@ -14,7 +14,7 @@ use super::{Packed, end_of_rib, pack_announcements, pack_withdrawals};
 use crate::family::Family;
 
 fn context(as4: bool, internal: bool) -> UpdateContext {
-    UpdateContext { as4, internal, families: Family::SUPPORTED.to_vec() }
+    UpdateContext { as4, internal, families: Family::SUPPORTED.to_vec(), ..UpdateContext::default() }
 }
 
 /// A good list: ORIGIN IGP, AS_PATH 65001, NEXT_HOP 192.0.2.1.

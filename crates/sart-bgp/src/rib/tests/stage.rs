@@ -46,7 +46,7 @@ pub(in crate::rib) fn rules() -> RibConfig {
 }
 
 pub(in crate::rib) fn context(internal: bool) -> UpdateContext {
-    UpdateContext { as4: true, internal, families: Family::SUPPORTED.to_vec() }
+    UpdateContext { as4: true, internal, families: Family::SUPPORTED.to_vec(), ..UpdateContext::default() }
 }
 
 /// Neighbour `last` of AS `asn`, router id 10.0.1.`last`, reached from 192.0.2.254.

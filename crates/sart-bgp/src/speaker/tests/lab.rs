@@ -288,7 +288,8 @@ impl Raw {
     /// The UPDATEs sent since the last call, decoded.
     pub(super) fn take_updates(&mut self) -> Vec<Update> {
         use crate::family::Family;
-        let context = UpdateContext { as4: true, internal: false, families: Family::SUPPORTED.to_vec() };
+        let context =
+            UpdateContext { as4: true, families: Family::SUPPORTED.to_vec(), ..UpdateContext::default() };
         core::mem::take(&mut self.heard)
             .iter()
             .filter(|(_, frame)| frame.kind == MessageKind::Update)

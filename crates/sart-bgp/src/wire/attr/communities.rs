@@ -1,18 +1,39 @@
-//! COMMUNITIES, EXTENDED_COMMUNITIES and LARGE_COMMUNITY: lists of numbers of one size (RFC 1997, 4360, 8092). Any
-//! number of values is kept; a length that is zero or no multiple is malformed (RFC 7606 sections 7.8 and 7.14).
+//! Lists of values of one size: COMMUNITIES (RFC 1997), EXTENDED_COMMUNITIES (RFC 4360), those of IPv6 (RFC 5701),
+//! LARGE_COMMUNITY (RFC 8092) and CLUSTER_LIST (RFC 4456). Any number of values is kept.
 
-use crate::wire::fault::Problem;
+use crate::wire::fault::{Problem, Withdraw};
 
-/// Splits a value into numbers of `N` octets.
-pub(crate) fn decode<const N: usize, T>(value: &[u8], from: fn([u8; N]) -> T) -> Result<Vec<T>, Problem> {
-    let (chunks, rest) = value.as_chunks::<N>();
-    if chunks.is_empty() || !rest.is_empty() {
-        return Err(Problem::Length);
+/// An empty list, or one that is no multiple, is malformed (RFC 7606 sections 7.8, 7.10, 7.14 and 7.15, RFC 8092
+/// section 6).
+pub(crate) fn check<const N: usize>(value: &[u8]) -> Result<&[[u8; N]], Withdraw> {
+    match value.as_chunks::<N>() {
+        (chunks @ [_, ..], []) => Ok(chunks),
+        _ => Err(Withdraw(Problem::Length)),
     }
-    Ok(chunks.iter().map(|chunk| from(*chunk)).collect())
 }
 
-pub(crate) fn large_from_octets(octets: [u8; 12]) -> [u32; 3] {
+/// The list without values that came before (RFC 8092 section 3 asks to drop them silently); `None` if there are none.
+pub(crate) fn without_repeats<const N: usize>(values: &[[u8; N]]) -> Option<Vec<u8>> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let (before, mut first) = (sorted.len(), sorted);
+    first.dedup();
+    if first.len() == before {
+        return None;
+    }
+    let mut seen = vec![false; first.len()];
+    let mut kept = Vec::with_capacity(first.len() * N);
+    for value in values {
+        let place = first.binary_search(value).ok().and_then(|at| seen.get_mut(at));
+        if let Some(seen @ false) = place {
+            *seen = true;
+            kept.extend_from_slice(value);
+        }
+    }
+    Some(kept)
+}
+
+pub(crate) fn large_from_octets(octets: &[u8; 12]) -> [u32; 3] {
     let mut parts = [0; 3];
     for (part, chunk) in parts.iter_mut().zip(octets.as_chunks::<4>().0) {
         *part = u32::from_be_bytes(*chunk);

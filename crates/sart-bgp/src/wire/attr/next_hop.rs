@@ -2,13 +2,13 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use crate::wire::fault::Problem;
+use crate::wire::fault::{Problem, Withdraw};
 
 /// RFC 7606 section 7.3; an address that is no host's is a value fault (RFC 4271 section 6.3).
-pub(crate) fn decode(value: &[u8]) -> Result<Ipv4Addr, Problem> {
-    let octets: [u8; 4] = value.try_into().map_err(|_| Problem::Length)?;
+pub(crate) fn decode(value: &[u8]) -> Result<Ipv4Addr, Withdraw> {
+    let octets: [u8; 4] = value.try_into().map_err(|_| Withdraw(Problem::Length))?;
     let address = Ipv4Addr::from(octets);
-    if is_host(IpAddr::V4(address)) { Ok(address) } else { Err(Problem::Value) }
+    if is_host(IpAddr::V4(address)) { Ok(address) } else { Err(Withdraw(Problem::Value)) }
 }
 
 /// Whether packets can be sent to that address as to one router.
