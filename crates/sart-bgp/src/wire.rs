@@ -10,6 +10,7 @@ pub mod message;
 pub mod nlri;
 pub mod notification;
 pub mod open;
+pub mod refresh;
 pub mod update;
 
 mod code;

@@ -10,9 +10,10 @@ use super::{ConnId, Direction, SessionConfig, SessionState};
 use crate::config::NeighborConfig;
 use crate::family::Family;
 use crate::wire::frame::{Frame, Framer};
-use crate::wire::message::{MessageKind, decode_route_refresh};
+use crate::wire::message::MessageKind;
 use crate::wire::notification::Notification;
 use crate::wire::open::Open;
+use crate::wire::refresh::RouteRefresh;
 use crate::wire::update::Update;
 
 /// How long to wait for an OPEN (RFC 4271 section 8.2.2 suggests 4 minutes).
@@ -247,7 +248,12 @@ impl Connection {
     /// A family that was not negotiated is ignored (RFC 2918 section 4).
     fn read_refresh(&self, body: &[u8]) -> Heard {
         let negotiated = self.negotiated.as_ref();
-        let asked = decode_route_refresh(body);
+        let asked = match RouteRefresh::decode(body, false) {
+            Ok(asked) => asked.map(|refresh| refresh.family),
+            Err(answer) => {
+                return Heard::End(Ending::answered(answer, "a ROUTE-REFRESH of a wrong length"));
+            }
+        };
         match asked.filter(|family| negotiated.is_some_and(|n| n.update.families.contains(family))) {
             Some(family) => Heard::Refresh(family),
             None => Heard::Nothing,

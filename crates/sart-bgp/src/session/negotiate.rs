@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::SessionConfig;
 use crate::family::Family;
-use crate::wire::capability::Capability;
+use crate::wire::capability::{Capability, GracefulRestart};
 use crate::wire::notification::Notification;
 use crate::wire::open::Open;
 use crate::wire::update::UpdateContext;
@@ -34,7 +34,7 @@ pub(crate) fn our_open(config: &SessionConfig) -> Open {
     let families = config.neighbor.offered_families();
     let mut capabilities: Vec<_> = families.into_iter().map(Capability::Multiprotocol).collect();
     capabilities.push(Capability::RouteRefresh);
-    capabilities.push(Capability::GracefulRestart { flags_and_time: 0, families: Vec::new() });
+    capabilities.push(Capability::GracefulRestart(GracefulRestart::default()));
     capabilities.push(Capability::FourOctetAs(config.asn));
     Open {
         asn: config.asn,

@@ -68,7 +68,7 @@ fn told_all(neighbor: &Neighbor, now: Duration) -> bool {
 /// When the wait for a neighbour without End-of-RIB ends.
 fn waits_until(neighbor: &Neighbor) -> Option<Duration> {
     let negotiated = neighbor.session.negotiated()?;
-    let marks = |capability: &Capability| matches!(capability, Capability::GracefulRestart { .. });
+    let marks = |capability: &Capability| matches!(capability, Capability::GracefulRestart(_));
     if negotiated.capabilities.iter().any(marks) {
         return None;
     }

@@ -126,9 +126,12 @@ fn check_header(header: [u8; HEADER_LEN], extended: bool) -> Result<(MessageKind
     }
     let kind = MessageKind::from_code(code).ok_or(HeaderError::BadType { code })?;
     let fits = match kind {
-        MessageKind::Keepalive | MessageKind::RouteRefresh => length == kind.min_len(),
+        MessageKind::Keepalive => length == kind.min_len(),
         MessageKind::Open => (kind.min_len()..=MAX_LEN).contains(&length),
-        MessageKind::Update | MessageKind::Notification => length >= kind.min_len(),
+        // One that marks a refresh has an answer of its own to a wrong length (RFC 7313 section 5).
+        MessageKind::Update | MessageKind::Notification | MessageKind::RouteRefresh => {
+            length >= kind.min_len()
+        }
     };
     if fits { Ok((kind, length)) } else { bad_length }
 }

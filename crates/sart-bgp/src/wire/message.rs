@@ -1,7 +1,5 @@
-//! The kinds of messages, their header (RFC 4271 section 4.1) and the two that have next to no body. Must never decide
-//! when one is sent.
-
-use crate::family::Family;
+//! The kinds of messages, their header (RFC 4271 section 4.1) and the one without a body. Must never decide when one is
+//! sent.
 
 /// Octets of marker, length and type.
 pub const HEADER_LEN: usize = 19;
@@ -79,20 +77,4 @@ pub(crate) fn frame(kind: MessageKind, body: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn keepalive() -> Vec<u8> {
     frame(MessageKind::Keepalive, &[])
-}
-
-/// A ROUTE-REFRESH for one family (RFC 2918 section 3).
-#[must_use]
-pub fn route_refresh(family: Family) -> Vec<u8> {
-    let [high, low] = family.afi.to_be_bytes();
-    frame(MessageKind::RouteRefresh, &[high, low, 0, family.safi])
-}
-
-/// The family of a ROUTE-REFRESH body. `None` for the demarcation subtypes of RFC 7313, which were not offered.
-#[must_use]
-pub fn decode_route_refresh(body: &[u8]) -> Option<Family> {
-    match *body {
-        [high, low, 0, safi] => Some(Family { afi: u16::from_be_bytes([high, low]), safi }),
-        _ => None,
-    }
 }

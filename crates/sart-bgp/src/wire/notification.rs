@@ -1,10 +1,14 @@
-//! NOTIFICATION: why a session ends (RFC 4271 section 4.5 and 6, RFC 4486, RFC 6608). Names reasons; must never decide
-//! that a session ends.
+//! NOTIFICATION: why a session ends (RFC 4271 section 4.5 and 6, RFC 4486, RFC 6608, RFC 8538, RFC 9003). Names
+//! reasons; must never decide that a session ends.
 
 use core::fmt;
 
 use super::message::{HEADER_LEN, MAX_LEN, MessageKind, frame};
 use super::reader::Reader;
+use crate::family::Family;
+
+/// Longest text of a shutdown (RFC 9003 section 2).
+const MAX_TEXT: usize = 255;
 
 /// A NOTIFICATION.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +42,8 @@ impl Notification {
     pub const BAD_HOLD_TIME: (u8, u8) = (2, 6);
     /// Unsupported Capability (RFC 5492 section 5); data lists what we require.
     pub const NO_COMMON_CAPABILITY: (u8, u8) = (2, 7);
+    /// Role Mismatch (RFC 9234).
+    pub const ROLE_MISMATCH: (u8, u8) = (2, 11);
     /// Malformed Attribute List.
     pub const MALFORMED_ATTRIBUTES: (u8, u8) = (3, 1);
     /// Unrecognized Well-known Attribute.
@@ -54,16 +60,30 @@ impl Notification {
     pub const UNEXPECTED_IN_OPEN_CONFIRM: (u8, u8) = (5, 2);
     /// Unexpected message in Established (RFC 6608).
     pub const UNEXPECTED_IN_ESTABLISHED: (u8, u8) = (5, 3);
+    /// Maximum Number of Prefixes Reached (RFC 4486).
+    pub const MAX_PREFIXES: (u8, u8) = (6, 1);
     /// Administrative Shutdown (RFC 4486).
     pub const ADMIN_SHUTDOWN: (u8, u8) = (6, 2);
     /// Peer De-configured.
     pub const PEER_DECONFIGURED: (u8, u8) = (6, 3);
+    /// Administrative Reset.
+    pub const ADMIN_RESET: (u8, u8) = (6, 4);
     /// Connection Rejected.
     pub const CONNECTION_REJECTED: (u8, u8) = (6, 5);
     /// Other Configuration Change.
     pub const CONFIG_CHANGE: (u8, u8) = (6, 6);
     /// Connection Collision Resolution.
     pub const COLLISION: (u8, u8) = (6, 7);
+    /// Out of Resources.
+    pub const OUT_OF_RESOURCES: (u8, u8) = (6, 8);
+    /// Hard Reset: the real reason is in the data, and routes are not kept (RFC 8538 section 3).
+    pub const HARD_RESET: (u8, u8) = (6, 9);
+    /// BFD Down (RFC 9384).
+    pub const BFD_DOWN: (u8, u8) = (6, 10);
+    /// Invalid Message Length of a ROUTE-REFRESH; data is the message (RFC 7313 section 5).
+    pub const REFRESH_LENGTH: (u8, u8) = (7, 1);
+    /// Send Hold Timer Expired (RFC 9687).
+    pub const SEND_HOLD_EXPIRED: (u8, u8) = (8, 0);
 
     /// A NOTIFICATION without data.
     #[must_use]
@@ -92,10 +112,47 @@ impl Notification {
         Some(Self { code: reader.u8()?, subcode: reader.u8()?, data: reader.rest().to_vec() })
     }
 
-    /// The text that comes with a shutdown (RFC 9003), as far as it is UTF-8.
+    /// A shutdown or reset with words for the other side's operator (RFC 9003 section 2): at most 255 octets, cut between
+    /// two characters.
+    #[must_use]
+    pub fn with_text(kind: (u8, u8), text: &str) -> Self {
+        let len = text.floor_char_boundary(MAX_TEXT);
+        let text = text.get(..len).unwrap_or_default();
+        let mut data = vec![len as u8];
+        data.extend_from_slice(text.as_bytes());
+        Self { data, ..Self::new(kind) }
+    }
+
+    /// Too many prefixes of a family, with the limit (RFC 4486 section 4).
+    #[must_use]
+    pub fn too_many_prefixes(family: Family, limit: u32) -> Self {
+        let mut data = family.afi.to_be_bytes().to_vec();
+        data.push(family.safi);
+        data.extend(limit.to_be_bytes());
+        Self { data, ..Self::new(Self::MAX_PREFIXES) }
+    }
+
+    /// The same reason as a hard reset, for a neighbour that would keep routes otherwise (RFC 8538 section 3.1).
+    #[must_use]
+    pub fn into_hard_reset(self) -> Self {
+        let mut data = vec![self.code, self.subcode];
+        data.extend(self.data);
+        Self { data, ..Self::new(Self::HARD_RESET) }
+    }
+
+    /// The reason inside a hard reset.
+    #[must_use]
+    pub fn hard_reset_reason(&self) -> Option<Self> {
+        if (self.code, self.subcode) == Self::HARD_RESET { Self::decode(&self.data) } else { None }
+    }
+
+    /// The text that comes with a shutdown or reset (RFC 9003), plain or inside a hard reset, as far as it is UTF-8.
     #[must_use]
     pub fn shutdown_text(&self) -> Option<String> {
-        if self.code != 6 || !matches!(self.subcode, 2 | 4) {
+        if let Some(reason) = self.hard_reset_reason().filter(|reason| reason.subcode != self.subcode) {
+            return reason.shutdown_text();
+        }
+        if !matches!((self.code, self.subcode), Self::ADMIN_SHUTDOWN | Self::ADMIN_RESET) {
             return None;
         }
         let text = Reader::new(&self.data).block8().filter(|text| !text.is_empty())?;
@@ -113,6 +170,7 @@ impl Notification {
             5 => "state machine error",
             6 => "cease",
             7 => "ROUTE-REFRESH message error",
+            8 => "send hold timer expired",
             _ => "unknown error",
         }
     }
@@ -130,6 +188,7 @@ impl Notification {
             Self::BAD_PARAMETER => "unsupported optional parameter",
             Self::BAD_HOLD_TIME => "unacceptable hold time",
             Self::NO_COMMON_CAPABILITY => "unsupported capability",
+            Self::ROLE_MISMATCH => "role mismatch",
             Self::MALFORMED_ATTRIBUTES => "malformed attribute list",
             Self::UNRECOGNIZED_WELL_KNOWN => "unrecognized well-known attribute",
             Self::OPTIONAL_ATTRIBUTE => "optional attribute error",
@@ -137,16 +196,17 @@ impl Notification {
             Self::UNEXPECTED_IN_OPEN_SENT => "unexpected message in OpenSent",
             Self::UNEXPECTED_IN_OPEN_CONFIRM => "unexpected message in OpenConfirm",
             Self::UNEXPECTED_IN_ESTABLISHED => "unexpected message in Established",
-            (6, 1) => "maximum number of prefixes reached",
+            Self::MAX_PREFIXES => "maximum number of prefixes reached",
             Self::ADMIN_SHUTDOWN => "administrative shutdown",
             Self::PEER_DECONFIGURED => "peer de-configured",
-            (6, 4) => "administrative reset",
+            Self::ADMIN_RESET => "administrative reset",
             Self::CONNECTION_REJECTED => "connection rejected",
             Self::CONFIG_CHANGE => "other configuration change",
             Self::COLLISION => "connection collision resolution",
-            (6, 8) => "out of resources",
-            (6, 9) => "hard reset",
-            (6, 10) => "BFD down",
+            Self::OUT_OF_RESOURCES => "out of resources",
+            Self::HARD_RESET => "hard reset",
+            Self::BFD_DOWN => "BFD down",
+            Self::REFRESH_LENGTH => "invalid message length",
             _ => return None,
         })
     }

@@ -100,7 +100,8 @@ fn decode_fixed(reader: &mut Reader<'_>) -> Option<(u16, u16, Ipv4Addr)> {
 
 fn decode_parameters(mut reader: Reader<'_>) -> Result<Vec<Capability>, OpenError> {
     let len = reader.u8().ok_or(OpenError::Malformed)?;
-    let extended = len == EXTENDED && reader.rest().first() == Some(&EXTENDED);
+    // The type alone decides; a sender should set the length to 255 as well, but need not be held to it.
+    let extended = len != 0 && reader.rest().first() == Some(&EXTENDED);
     let block =
         if extended { reader.take(1).and_then(|_| reader.block16()) } else { reader.take(usize::from(len)) };
     let block = block.filter(|_| reader.is_empty()).ok_or(OpenError::Malformed)?;

@@ -7,12 +7,15 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::attr::{Aggregator, AsPath, Attributes, NextHop, Origin, Segment, SegmentKind, UnknownAttribute};
-use super::capability::Capability;
+use super::attr::{
+    Aggregator, AsPath, Attributes, NextHop, Origin, PartialBits, Segment, SegmentKind, UnknownAttribute,
+};
+use super::capability::{AddPathMode, Capability, GracefulRestart, Role};
 use super::frame::{Frame, Framer};
-use super::message::{HEADER_LEN, MAX_LEN, keepalive, route_refresh};
+use super::message::{HEADER_LEN, MAX_LEN, keepalive};
 use super::notification::Notification;
 use super::open::Open;
+use super::refresh::{RefreshSubtype, RouteRefresh};
 use super::update::{Update, UpdateContext};
 use super::{pack_announcements, pack_withdrawals};
 use crate::family::Family;
@@ -69,13 +72,35 @@ prop_compose! {
         ext_communities in vec(any::<u64>(), 0..40),
         large_communities in vec(any::<[u32; 3]>(), 0..30),
         unknown in option::of((200u8..=254, vec(any::<u8>(), 0..300))),
+        ipv6_ext_communities in vec(any::<[u8; 20]>(), 0..4),
+        only_to_customer in option::of(asn()),
+        partial in partial(),
     ) -> Attributes {
         let unknown = unknown.map(|(code, value)| UnknownAttribute { code, value });
-        Attributes {
-            communities, originator_id, cluster_list, ext_communities, large_communities,
-            unknown: unknown.into_iter().collect(), ..base
+        let mut attributes = Attributes {
+            communities, originator_id, cluster_list, ext_communities, large_communities, ipv6_ext_communities,
+            only_to_customer, unknown: unknown.into_iter().collect(), ..base
+        };
+        // The bit has a place only beside its attribute.
+        for code in partial {
+            let present = match code {
+                7 => attributes.aggregator.is_some(),
+                8 => !attributes.communities.is_empty(),
+                16 => !attributes.ext_communities.is_empty(),
+                25 => !attributes.ipv6_ext_communities.is_empty(),
+                32 => !attributes.large_communities.is_empty(),
+                _ => attributes.only_to_customer.is_some(),
+            };
+            if present {
+                attributes.partial.set(code);
+            }
         }
+        attributes
     }
+}
+
+fn partial() -> impl Strategy<Value = Vec<u8>> {
+    prop::sample::subsequence(PartialBits::CODES.to_vec(), 0..=PartialBits::CODES.len())
 }
 
 fn next_hop(v6: bool) -> NextHop {
@@ -100,7 +125,7 @@ fn read(bytes: &[u8], cuts: &[usize]) -> Vec<Frame> {
 fn stream(prefixes: &[IpNet], attributes: &Attributes) -> Vec<u8> {
     let mut bytes = keepalive();
     bytes.extend(pack_announcements(attributes, next_hop(false), prefixes, true).bytes);
-    bytes.extend(route_refresh(Family::IPV6_UNICAST));
+    bytes.extend(RouteRefresh::request(Family::IPV6_UNICAST).encode());
     bytes.extend(pack_withdrawals(prefixes).bytes);
     bytes.extend(Notification::with_data(Notification::ADMIN_SHUTDOWN, b"\x03bye").encode());
     bytes
@@ -111,13 +136,30 @@ fn capability() -> impl Strategy<Value = Capability> {
     prop_oneof![
         family.clone().prop_map(Capability::Multiprotocol),
         Just(Capability::RouteRefresh),
-        (any::<u16>(), vec((family, any::<u8>()), 0..4))
-            .prop_map(|(flags_and_time, families)| Capability::GracefulRestart { flags_and_time, families }),
+        vec((family.clone(), any::<u16>()), 0..4).prop_map(Capability::ExtendedNextHop),
+        Just(Capability::ExtendedMessage),
+        any::<u8>().prop_map(|role| Capability::Role(Role(role))),
+        (any::<bool>(), any::<bool>(), 0u16..4096, vec((family.clone(), any::<bool>()), 0..4)).prop_map(
+            |(restarting, notification, time, families)| {
+                Capability::GracefulRestart(GracefulRestart { restarting, notification, time, families })
+            },
+        ),
+        vec((family, add_path_mode()), 0..4).prop_map(Capability::AddPath),
+        Just(Capability::EnhancedRouteRefresh),
+        (vec(any::<u8>(), 0..90), vec(any::<u8>(), 0..90))
+            .prop_map(|(host, domain)| Capability::Fqdn { host, domain }),
         (100u8..=255, vec(any::<u8>(), 0..60)).prop_map(|(code, value)| Capability::Unknown { code, value }),
     ]
 }
 
+fn add_path_mode() -> impl Strategy<Value = AddPathMode> {
+    prop_oneof![Just(AddPathMode::Receive), Just(AddPathMode::Send), Just(AddPathMode::Both)]
+}
+
 fn decode_anything(body: &[u8]) {
+    for enhanced in [true, false] {
+        let _ = RouteRefresh::decode(body, enhanced);
+    }
     for (as4, internal) in [(true, true), (true, false), (false, true), (false, false)] {
         let _ = Update::decode(body, &context(as4, internal));
     }
@@ -169,7 +211,7 @@ proptest! {
         asn in asn(),
         hold_time in any::<u16>(),
         id in any::<u32>(),
-        mut capabilities in vec(capability(), 0..12),
+        mut capabilities in vec(capability(), 0..16),
     ) {
         capabilities.insert(0, Capability::FourOctetAs(asn));
         let open = Open { asn, hold_time, router_id: Ipv4Addr::from(id), capabilities };
@@ -182,6 +224,27 @@ proptest! {
         let notification = Notification { code, subcode, data };
         let frames = read(&notification.encode(), &[]);
         prop_assert_eq!(Notification::decode(&frames[0].body), Some(notification));
+    }
+
+    #[test]
+    fn refreshes_are_read_as_written(afi: u16, safi: u8, subtype in 0usize..3) {
+        let family = Family { afi, safi };
+        let subtype = [RefreshSubtype::Request, RefreshSubtype::Begin, RefreshSubtype::End][subtype];
+        let refresh = RouteRefresh { family, subtype };
+        let frames = read(&refresh.encode(), &[]);
+        prop_assert_eq!(RouteRefresh::decode(&frames[0].body, true), Ok(Some(refresh)));
+        let plain = RouteRefresh::decode(&frames[0].body, false);
+        prop_assert_eq!(plain, Ok(Some(RouteRefresh::request(family))));
+    }
+
+    #[test]
+    fn hard_resets_and_texts_are_read_as_written(text: String, code: u8, subcode: u8) {
+        let shutdown = Notification::with_text(Notification::ADMIN_SHUTDOWN, &text);
+        let kept = shutdown.shutdown_text().unwrap_or_default();
+        prop_assert!(text.starts_with(&kept) && (kept.len() == text.len() || kept.len() > 251));
+        prop_assert_eq!(shutdown.clone().into_hard_reset().shutdown_text(), shutdown.shutdown_text());
+        let reason = Notification { code, subcode, data: shutdown.data };
+        prop_assert_eq!(reason.clone().into_hard_reset().hard_reset_reason(), Some(reason));
     }
 
     #[test]

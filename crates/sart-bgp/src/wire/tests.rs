@@ -3,12 +3,13 @@
 use core::net::{IpAddr, Ipv4Addr};
 
 use super::attr::{AsPath, Attributes, NextHop, Segment, SegmentKind};
-use super::capability::Capability;
+use super::capability::{Capability, Role};
 use super::fault::{FaultClass, Problem};
-use super::frame::Framer;
+use super::frame::{Framer, cut};
 use super::message::{HEADER_LEN, MAX_LEN, MessageKind, frame};
 use super::notification::Notification;
 use super::open::{Open, OpenError};
+use super::refresh::RouteRefresh;
 use super::update::{Update, UpdateContext};
 use super::{Packed, end_of_rib, pack_announcements, pack_withdrawals};
 use crate::family::Family;
@@ -280,6 +281,68 @@ fn each_bad_open_has_its_own_error() {
     let extended = edit(&[(9, 255)], &[255, 0, 8, 2, 0, 5, 65, 1, 9, 99, 0]).unwrap();
     let unknown = |code, value: &[u8]| Capability::Unknown { code, value: value.to_vec() };
     assert_eq!(extended.capabilities, [unknown(65, &[9]), unknown(99, &[])]);
+}
+
+#[test]
+fn three_hundred_octets_of_capabilities_go_by_rfc_9072_in_both_directions() {
+    let long = |code| Capability::Unknown { code, value: vec![code; 148] };
+    let open =
+        |capabilities| Open { asn: 65001, hold_time: 90, router_id: [1, 2, 3, 4].into(), capabilities };
+    let sent = open(vec![long(200), long(201)]);
+    let bytes = sent.encode();
+    assert_eq!(bytes[HEADER_LEN + 9..][..7], [255, 255, 1, 0x2f, 2, 1, 0x2c]);
+    assert_eq!(Open::decode(&bytes[HEADER_LEN..]), Ok(sent));
+    // 253 octets of capabilities are one too many for the old form's length, since 255 announces the new one.
+    for (len, first) in [(250, 254), (251, 255)] {
+        let open = open(vec![Capability::Unknown { code: 200, value: vec![0; len] }]);
+        let bytes = open.encode();
+        assert_eq!(bytes[HEADER_LEN + 9], first);
+        assert_eq!(Open::decode(&bytes[HEADER_LEN..]), Ok(open));
+    }
+    // A sender that leaves the old length field at another value is understood (RFC 9072 section 2).
+    let mut odd = bytes[HEADER_LEN..].to_vec();
+    odd[9] = 4;
+    assert!(Open::decode(&odd).is_ok());
+}
+
+#[test]
+fn a_route_refresh_of_a_wrong_length_is_answered_as_its_kind_asks() {
+    let answer = |body: &[u8], enhanced| {
+        RouteRefresh::decode(body, enhanced)
+            .map_err(|answer| (answer.code, answer.subcode, answer.data.len()))
+    };
+    assert_eq!(answer(&[0, 1, 1, 1, 0], true), Err((7, 1, 24)));
+    assert_eq!(answer(&[0, 1, 1, 1, 0], false), Err((1, 2, 2)));
+    assert_eq!(answer(&[0, 1, 0, 1, 0], true), Err((1, 2, 2)));
+    assert_eq!(answer(&[0, 1, 3, 1], true), Ok(None));
+    assert_eq!(answer(&[0, 1, 3, 1], false), Ok(Some(RouteRefresh::request(Family::IPV4_UNICAST))));
+}
+
+#[test]
+fn only_extended_sessions_may_send_long_messages_and_never_a_long_open() {
+    for (kind, extended, len, fine) in [
+        (MessageKind::Update, false, 4096, true),
+        (MessageKind::Update, false, 4097, false),
+        (MessageKind::Update, true, 4097, true),
+        (MessageKind::Update, true, 65535, true),
+        (MessageKind::Notification, true, 65535, true),
+        (MessageKind::Open, true, 4096, true),
+        (MessageKind::Open, true, 4097, false),
+        (MessageKind::Keepalive, true, 20, false),
+        (MessageKind::RouteRefresh, false, 22, false),
+    ] {
+        let bytes = frame(kind, &vec![0; len - HEADER_LEN]);
+        let read = cut(&bytes, extended);
+        let expected = if fine { None } else { Some(vec![(len >> 8) as u8, len as u8]) };
+        assert_eq!(read.err().map(|error| error.notification().data), expected, "{kind:?} {len} {extended}");
+    }
+}
+
+#[test]
+fn roles_go_together_in_pairs_only() {
+    let fitting: Vec<(u8, u8)> =
+        (0..6).flat_map(|a| (0..6).map(move |b| (a, b))).filter(|(a, b)| Role(*a).fits(Role(*b))).collect();
+    assert_eq!(fitting, [(0, 3), (1, 2), (2, 1), (3, 0), (4, 4)]);
 }
 
 #[test]

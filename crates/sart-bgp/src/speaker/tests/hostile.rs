@@ -10,8 +10,9 @@ use crate::family::{Family, LocalAddresses};
 use crate::session::{ConnId, ConnectionEnd};
 use crate::speaker::{PathFilter, SpeakerInput, Table};
 use crate::wire::attr::{AsPath, Attributes, NextHop, Segment, SegmentKind};
-use crate::wire::message::{keepalive, route_refresh};
+use crate::wire::message::keepalive;
 use crate::wire::notification::Notification;
+use crate::wire::refresh::RouteRefresh;
 use crate::wire::{end_of_rib, pack_announcements, pack_withdrawals};
 
 /// One thing a neighbour, the network or the clock does. Connections are numbered 0 to 3.
@@ -42,7 +43,7 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
         4 => Just(keepalive()),
         4 => any::<u8>().prop_map(update),
         1 => Just(end_of_rib(Family::IPV4_UNICAST)),
-        1 => Just(route_refresh(Family::IPV4_UNICAST)),
+        1 => Just(RouteRefresh::request(Family::IPV4_UNICAST).encode()),
         1 => Just(Notification::new(Notification::COLLISION).encode()),
         1 => Just(pack_withdrawals(&["10.7.0.0/24".parse().unwrap()]).bytes),
     ];

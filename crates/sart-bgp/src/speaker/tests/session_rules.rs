@@ -10,6 +10,7 @@ use crate::wire::capability::Capability;
 use crate::wire::message::{MARKER, MessageKind, keepalive};
 use crate::wire::notification::Notification;
 use crate::wire::open::Open;
+use crate::wire::refresh::RouteRefresh;
 use crate::wire::{end_of_rib, pack_withdrawals};
 
 #[test]
@@ -266,7 +267,7 @@ fn a_route_refresh_repeats_everything_and_counts() {
     raw.speaker.update_paths(vec![path], &[], raw.now).unwrap();
     raw.establish();
     raw.heard.clear();
-    raw.say(OUTBOUND, &crate::wire::message::route_refresh(Family::IPV4_UNICAST));
+    raw.say(OUTBOUND, &RouteRefresh::request(Family::IPV4_UNICAST).encode());
     assert_eq!(raw.take_updates().len(), 1);
     let withdrawal = pack_withdrawals(&["10.9.0.0/16".parse().unwrap()]);
     raw.say(OUTBOUND, &withdrawal.bytes);
