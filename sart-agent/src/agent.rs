@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use kube::{Client, Config};
 use sart_telemetry::{Health, TelemetryServer};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, Sender};
 use tokio::task::JoinSet;
@@ -60,8 +61,8 @@ pub enum AgentError {
     TaskEnded,
 }
 
-/// Runs until a signal or an error.
-pub async fn run(settings: Settings) -> Result<(), AgentError> {
+/// Runs until a signal or an error; what is not on the way from a watch event to the speaker runs on `background`.
+pub async fn run(settings: Settings, background: &Handle) -> Result<(), AgentError> {
     if settings.mode != Mode::Lb {
         warn!(mode = ?settings.mode, "this release serves load-balancer addresses only; pods need another CNI");
     }
@@ -73,19 +74,28 @@ pub async fn run(settings: Settings) -> Result<(), AgentError> {
     let http = TelemetryServer::bind(address, health, Arc::new(registry)).await;
     let http = http.map_err(|source| AgentError::Http { port: settings.http_port, source })?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(http.serve());
+    tasks.spawn_on(http.serve(), background);
     let _lock = lock::take(&settings.lock_file).await?;
 
     let config = Config::infer().await?;
     let mut observed = Observed::new(&settings.node);
     observed.api_servers.extend(api_server(&config));
-    let client = Client::try_from(config).map_err(|error| AgentError::Client(Box::new(error)))?;
+    let watcher = client(config.clone())?;
     let (events, inbox) = mpsc::channel(EVENTS);
     let (outputs, orders) = orders();
     tasks.spawn(Engine::new(observed, outputs, readiness).run(inbox));
-    watch::spawn(&mut tasks, &client, &settings.node, &events);
-    spawn_executors(&mut tasks, settings, client, (orders, events, metrics))?;
+    watch::spawn(&mut tasks, &watcher, &settings.node, &events);
+    let (socket, order) = (settings.speaker.clone(), orders.speaker.clone());
+    tasks.spawn(SpeakerClient::new(socket, order, events.clone(), metrics.clone()).run());
+    // What is spawned from here on, connections of a new client included, belongs to the other runtime.
+    let entered = background.enter();
+    spawn_executors(&mut tasks, settings, client(config)?, (orders, events, metrics))?;
+    drop(entered);
     wait(tasks).await
+}
+
+fn client(config: Config) -> Result<Client, AgentError> {
+    Client::try_from(config).map_err(|error| AgentError::Client(Box::new(error)))
 }
 
 fn spawn_executors(
@@ -97,7 +107,6 @@ fn spawn_executors(
     let pins = dataplane::Config { pin_root: settings.bpf_root };
     let thread = forwarding::spawn(pins, orders.forwarding, events.clone());
     thread.map_err(|source| AgentError::System { step: "start the dataplane's thread", source })?;
-    tasks.spawn(SpeakerClient::new(settings.speaker, orders.speaker, events.clone(), metrics.clone()).run());
     tasks.spawn(ProxyWatch::new(settings.kube_proxy_health, events.clone()).run());
     tasks.spawn(UplinkWatch::new(settings.uplinks, orders.peers, events).run());
     tasks.spawn(stoppers::run(orders.stoppers, metrics.clone()));

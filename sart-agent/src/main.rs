@@ -6,6 +6,7 @@ use clap::Parser;
 use sart_agent::agent;
 use sart_agent::cli::Args;
 use sart_agent::settings::Settings;
+use tokio::runtime::Builder;
 use tracing::{error, info};
 
 fn main() -> ExitCode {
@@ -28,10 +29,13 @@ fn start(args: Args) -> anyhow::Result<()> {
     sart_telemetry::logs::init(&args.log_options())?;
     let settings = Settings::resolve(args, |name| std::env::var(name).ok())?;
     info!(version = env!("CARGO_PKG_VERSION"), node = settings.node, "sart-agent starts");
-    // Two threads: the engine and its executors never wait for the many watches, whatever the number of processors.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let result = runtime.block_on(agent::run(settings));
+    // From a watch event to the order at the speaker everything runs on one thread: handing it on wakes nobody up. What
+    // that path does not need has a thread of its own, and cannot hold it up.
+    let background = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(agent::run(settings, background.handle()));
     // The dataplane's thread may sit in a system call; what it holds is pinned in the kernel.
     runtime.shutdown_background();
+    background.shutdown_background();
     Ok(result?)
 }

@@ -46,6 +46,14 @@ impl ServiceRules {
         self.served.contains(&(address, port, protocol))
     }
 
+    /// Addresses of which one of the two serves a port that the other does not, sorted, without repeats.
+    pub fn differing_addresses(&self, other: &Self) -> Vec<IpAddr> {
+        let mut addresses: Vec<IpAddr> =
+            self.served.symmetric_difference(&other.served).map(|(address, ..)| *address).collect();
+        addresses.dedup();
+        addresses
+    }
+
     /// How many triples of address, port and protocol are served.
     pub fn len(&self) -> usize {
         self.served.len()
@@ -67,4 +75,22 @@ impl FromIterator<(IpAddr, u16, Protocol)> for ServiceRules {
 pub(crate) fn decode_any(bytes: &[u8], v6: bool) {
     expression::service_of_rule(bytes, v6);
     expression::service_of_element(bytes, v6);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_differ_once_however_many_ports_do() {
+        let served = |list: &[([u8; 4], u16)]| -> ServiceRules {
+            list.iter().map(|(address, port)| (IpAddr::from(*address), *port, Protocol::Tcp)).collect()
+        };
+        let before = served(&[([10, 0, 0, 1], 80), ([10, 0, 0, 2], 80), ([10, 0, 0, 2], 443)]);
+        let after = served(&[([10, 0, 0, 1], 80), ([10, 0, 0, 3], 80)]);
+        let expected = [[10, 0, 0, 2], [10, 0, 0, 3]].map(IpAddr::from);
+        assert_eq!(before.differing_addresses(&after), expected);
+        assert_eq!(after.differing_addresses(&before), expected);
+        assert!(after.differing_addresses(&after).is_empty());
+    }
 }

@@ -153,8 +153,13 @@ impl Engine {
         if let Proxy::Unproven { message } = &proxy {
             warn!(message, "kube-proxy gives no serving proof");
         }
-        if proxy != self.observed.proxy {
-            self.observed.proxy = proxy;
+        let old = std::mem::replace(&mut self.observed.proxy, proxy);
+        if let (Proxy::Healthy { rules: was }, Proxy::Healthy { rules }) = (&old, &self.observed.proxy) {
+            // kube-proxy writes its rules for every Service that changes anywhere: only what moved is planned again.
+            for address in was.differing_addresses(rules) {
+                self.planner.mark(Change::Vip(address));
+            }
+        } else if old != self.observed.proxy {
             self.planner.mark(Change::Everything);
         }
     }
