@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 pub use self::advertise::Outgoing;
-pub use self::destination::{Destination, Learned, Path};
+pub use self::destination::{Destination, Learned, Path, Received};
 pub use self::export::Route;
 pub use self::import::Refusal;
 pub use self::peer::{PeerConfig, PeerCounts};
@@ -31,7 +31,7 @@ use self::decision::Rules;
 use self::feed::BestPath;
 use self::intern::Interner;
 use self::peer::Peer;
-use crate::config::{ImportPolicy, LocalPath, TransitPolicy};
+use crate::config::{LocalPath, PeerPolicies, TransitPolicy};
 use crate::family::Family;
 use crate::wire::attr::Attributes;
 use crate::wire::update::Update;
@@ -49,8 +49,6 @@ pub struct RibConfig {
     pub prefer_oldest: bool,
     /// What of others' routes is exported.
     pub transit: TransitPolicy,
-    /// What is accepted.
-    pub import: ImportPolicy,
 }
 
 /// The tables.
@@ -88,18 +86,45 @@ impl Rib {
             return;
         }
         self.config = config;
-        for peer in self.peers.values_mut() {
-            peer.counts = PeerCounts::default();
-        }
-        for (prefix, destination) in &mut self.destinations {
-            for path in &mut destination.paths {
-                let Some(learned) = path.learned else { continue };
-                let Some(peer) = self.peers.get_mut(&learned.peer) else { continue };
-                path.refused = import::judge(&self.config, &peer.config, prefix, path);
-                peer.counts.add(path.refused);
-            }
+        for address in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.judge_again(address);
         }
         self.decide_all();
+    }
+
+    /// Changes the policies of a neighbour: what it sent is judged again as it was received, and it is told the
+    /// differences. Its session is not asked for anything (soft reset).
+    pub fn set_policies(&mut self, address: IpAddr, policies: PeerPolicies) {
+        let Some(peer) = self.peers.get_mut(&address) else { return };
+        if peer.config.policies == policies {
+            return;
+        }
+        peer.full_pass |= peer.config.policies.export != policies.export;
+        let import_changed = peer.config.policies.import != policies.import;
+        peer.config.policies = policies;
+        if import_changed {
+            let touched = self.judge_again(address);
+            self.decide(touched);
+        }
+    }
+
+    /// Judges everything a neighbour sent once more; which prefixes changed.
+    fn judge_again(&mut self, address: IpAddr) -> Vec<IpNet> {
+        let Some(peer) = self.peers.get_mut(&address) else { return Vec::new() };
+        peer.counts = PeerCounts::default();
+        let mut touched = Vec::new();
+        for (prefix, destination) in &mut self.destinations {
+            let of_peer = |path: &&mut Path| path.learned.is_some_and(|learned| learned.peer == address);
+            let Some(path) = destination.paths.iter_mut().find(of_peer) else { continue };
+            let judged = import::judge(&self.config, &peer.config, prefix, path, &mut self.interner);
+            peer.counts.add(judged.refused);
+            if judged != *path {
+                let old = core::mem::replace(path, judged);
+                self.interner.release_path(old);
+                touched.push(*prefix);
+            }
+        }
+        touched
     }
 
     /// A session came up: its neighbour gets every route it may have with the next [`Rib::flush`], then an End-of-RIB
@@ -151,28 +176,31 @@ impl Rib {
                 self.destinations.get_mut(prefix).and_then(|destination| destination.remove(Some(address)));
             if let Some(path) = removed {
                 peer.counts.remove(path.refused);
-                self.interner.release(path.attributes);
+                self.interner.release_path(path);
                 touched.push(*prefix);
             }
         }
         let attributes = self.interner.intern(update.attributes.clone());
         for announced in &update.announced {
             for prefix in &announced.prefixes {
-                let mut path = Path {
+                let received =
+                    Received { attributes: attributes.clone(), next_hop: announced.next_hop.address };
+                let path = Path {
                     learned: Some(peer.learned(address)),
                     attributes: attributes.clone(),
-                    next_hop: Some(announced.next_hop.address),
+                    next_hop: Some(received.next_hop),
+                    received: Some(received),
                     refused: None,
                     changed_at: now,
                 };
-                path.refused = import::judge(&self.config, &peer.config, prefix, &path);
+                let path = import::judge(&self.config, &peer.config, prefix, &path, &mut self.interner);
                 let destination = self.destinations.entry(*prefix).or_default();
                 if let Some(replaced) = destination.put(path) {
                     peer.counts.replace(replaced.old.refused, replaced.new_refused);
                     if replaced.unchanged {
                         continue;
                     }
-                    self.interner.release(replaced.old.attributes);
+                    self.interner.release_path(replaced.old);
                 } else {
                     peer.counts.add(destination.refusal_of(address));
                 }
@@ -196,7 +224,14 @@ impl Rib {
             communities: local.communities.clone(),
             ..Attributes::default()
         });
-        let path = Path { learned: None, attributes, next_hop: None, refused: None, changed_at: now };
+        let path = Path {
+            learned: None,
+            attributes,
+            next_hop: None,
+            received: None,
+            refused: None,
+            changed_at: now,
+        };
         if let Some(replaced) = self.destinations.entry(prefix).or_default().put(path) {
             self.interner.release(replaced.old.attributes);
         }

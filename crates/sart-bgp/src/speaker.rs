@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use self::neighbor::Neighbor;
 use self::settle::Settle;
-use crate::config::Global;
+use crate::config::{Global, PolicySource};
 use crate::policy::PolicyConfig;
 use crate::rib::Rib;
 
@@ -41,6 +41,7 @@ pub struct Speaker {
 struct Running {
     global: Global,
     policy: PolicyConfig,
+    source: PolicySource,
     rib: Rib,
 }
 

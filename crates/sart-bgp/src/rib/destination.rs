@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::decision::{self, Candidate, Rules};
 use super::feed::BestPath;
 use super::import::Refusal;
+use crate::policy::Source;
 use crate::wire::attr::Attributes;
 
 /// The most next hops a multipath set may have.
@@ -35,10 +36,21 @@ pub struct Path {
     pub attributes: Arc<Attributes>,
     /// Next hop; `None` for an own path.
     pub next_hop: Option<IpAddr>,
+    /// What the neighbour sent, before any policy; `None` for an own path.
+    pub received: Option<Received>,
     /// Why it may not be used.
     pub refused: Option<Refusal>,
     /// When it last changed.
     pub changed_at: Duration,
+}
+
+/// A path as a neighbour sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Attributes, shared.
+    pub attributes: Arc<Attributes>,
+    /// Next hop.
+    pub next_hop: IpAddr,
 }
 
 /// The neighbour a path came from.
@@ -52,6 +64,13 @@ pub struct Learned {
     pub router_id: Ipv4Addr,
     /// It is in our AS.
     pub internal: bool,
+}
+
+impl Learned {
+    /// The neighbour as policies know it.
+    pub(crate) const fn policy_source(&self) -> Source {
+        if self.internal { Source::Internal(self.peer) } else { Source::External(self.peer) }
+    }
 }
 
 impl Path {

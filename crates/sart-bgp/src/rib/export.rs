@@ -13,6 +13,7 @@ use super::intern::Interner;
 use super::peer::PeerConfig;
 use crate::config::{LocalPath, TransitPolicy};
 use crate::family::Family;
+use crate::policy::{Changes, Facts, NextHopChange, Source, Verdict};
 use crate::wire::attr::{Attributes, NextHop};
 
 /// RFC 1997: not beyond our AS.
@@ -64,9 +65,30 @@ pub(crate) fn route(
         Some(_) if peer.update.internal => path.next_hop,
         Some(_) => own_next_hop,
     }?;
-    let attributes = rewrite(config.asn, path, peer.update.internal);
+    let changes = policy(peer, known.prefix, path)?;
+    let next_hop = match changes.next_hop {
+        None => next_hop,
+        Some(NextHopChange::Own) => own_next_hop?,
+        Some(NextHopChange::Unchanged) => path.next_hop.or(own_next_hop)?,
+        Some(NextHopChange::Address(address)) => address,
+    };
+    // RFC 8950 is not negotiated here.
+    if next_hop.is_ipv4() != (family == Family::IPV4_UNICAST) {
+        return None;
+    }
+    let attributes = rewrite(config.asn, path, peer.update.internal, &changes);
     let next_hop = NextHop { address: next_hop, link_local: None };
     Some(Route { attributes: interner.intern(attributes), next_hop })
+}
+
+/// What the neighbour's export chain changes; `None` if it refuses.
+fn policy(peer: &PeerConfig, prefix: &IpNet, path: &Path) -> Option<Changes> {
+    let source = path.learned.map_or(Source::Local, |learned| learned.policy_source());
+    let facts = Facts { attributes: &path.attributes, next_hop: path.next_hop, source };
+    match peer.policies.export.evaluate(prefix, &facts) {
+        Verdict::Accept(changes) => Some(changes),
+        Verdict::Reject(_) => None,
+    }
 }
 
 /// The path that may leave at all. Without transit our own one does, whatever neighbours say about the prefix.
@@ -89,8 +111,9 @@ fn may_pass_on(path: &Path, from: Learned, (to, peer): (IpAddr, &PeerConfig)) ->
     !stays && from.peer != to && !(from.internal && internal)
 }
 
-fn rewrite(asn: u32, path: &Path, internal: bool) -> Attributes {
+fn rewrite(asn: u32, path: &Path, internal: bool, changes: &Changes) -> Attributes {
     let mut attributes = Attributes::clone(&path.attributes);
+    changes.apply(&mut attributes);
     if internal {
         attributes.local_pref = Some(attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF));
         return attributes;
@@ -100,8 +123,8 @@ fn rewrite(asn: u32, path: &Path, internal: bool) -> Attributes {
     attributes.originator_id = None;
     attributes.cluster_list.clear();
     if path.learned.is_some() {
-        // RFC 4271 section 5.1.4: a MED received is not passed on to another AS.
-        attributes.med = None;
+        // RFC 4271 section 5.1.4: a MED received is not passed on to another AS; one that we set is.
+        attributes.med = changes.med;
         attributes.ext_communities.retain(|community| community & EXT_NON_TRANSITIVE == 0);
     }
     attributes

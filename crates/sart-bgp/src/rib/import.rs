@@ -1,12 +1,17 @@
-//! What may come in: loops, our own addresses, protected prefixes and configured ranges. Only judges; the path is kept
-//! either way, so that a changed rule needs nothing from the neighbour.
+//! What may come in: no loops, not our own addresses, and what the neighbour's import chain takes. Only judges; what was
+//! received is kept either way, so that a changed rule needs nothing from the neighbour.
+
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::RibConfig;
-use super::destination::Path;
+use super::destination::{Path, Received};
+use super::intern::Interner;
 use super::peer::PeerConfig;
-use crate::config::ImportPolicy;
+use crate::family::Family;
+use crate::policy::{Facts, NextHopChange, RejectReason, Verdict};
+use crate::wire::attr::Attributes;
 
 /// Why a neighbour's path may not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,10 +22,8 @@ pub enum Refusal {
     OwnOriginator,
     /// Its next hop is our own address (RFC 4271 section 5.1.3).
     OwnNextHop,
-    /// It touches a protected prefix.
-    ProtectedPrefix,
-    /// No configured range has it.
-    OutsideRanges,
+    /// A policy refuses it.
+    Policy(RejectReason),
 }
 
 impl Refusal {
@@ -31,34 +34,58 @@ impl Refusal {
             Self::OwnAs => "own_as",
             Self::OwnOriginator => "own_originator",
             Self::OwnNextHop => "own_next_hop",
-            Self::ProtectedPrefix => "protected_prefix",
-            Self::OutsideRanges => "outside_ranges",
+            Self::Policy(reason) => reason.reason(),
         }
     }
 }
 
-/// Why a path may not be used, if so.
-pub(crate) fn judge(config: &RibConfig, peer: &PeerConfig, prefix: &IpNet, path: &Path) -> Option<Refusal> {
-    let own_next_hop = peer.next_hops.next_hop(crate::family::Family::of_prefix(prefix));
-    if path.attributes.as_path.contains(config.asn) {
-        Some(Refusal::OwnAs)
-    } else if path.attributes.originator_id == Some(config.router_id) {
-        Some(Refusal::OwnOriginator)
-    } else if path.next_hop == own_next_hop {
-        Some(Refusal::OwnNextHop)
-    } else {
-        judge_prefix(&config.import, prefix)
+/// The path as it may be used: with what the policy changes, or with why it may not.
+pub(crate) fn judge(
+    config: &RibConfig,
+    peer: &PeerConfig,
+    prefix: &IpNet,
+    path: &Path,
+    interner: &mut Interner,
+) -> Path {
+    let (Some(learned), Some(received)) = (path.learned, path.received.as_ref()) else { return path.clone() };
+    let mut judged = Path {
+        attributes: Arc::clone(&received.attributes),
+        next_hop: Some(received.next_hop),
+        refused: loops(config, peer, prefix, received),
+        ..path.clone()
+    };
+    if judged.refused.is_some() {
+        return judged;
     }
+    let facts = Facts {
+        attributes: &received.attributes,
+        next_hop: Some(received.next_hop),
+        source: learned.policy_source(),
+    };
+    match peer.policies.import.evaluate(prefix, &facts) {
+        Verdict::Reject(rejection) => judged.refused = Some(Refusal::Policy(rejection.reason)),
+        Verdict::Accept(changes) if changes.is_empty() => {}
+        Verdict::Accept(changes) => {
+            let mut attributes = Attributes::clone(&received.attributes);
+            changes.apply(&mut attributes);
+            judged.attributes = interner.intern(attributes);
+            if let Some(NextHopChange::Address(address)) = changes.next_hop {
+                judged.next_hop = Some(address);
+            }
+        }
+    }
+    judged
 }
 
-fn judge_prefix(policy: &ImportPolicy, prefix: &IpNet) -> Option<Refusal> {
-    // Everything else goes through it, so it takes nothing from a protected prefix that was not meant.
-    if prefix.prefix_len() == 0 && policy.ranges.contains(prefix) {
-        return None;
+fn loops(config: &RibConfig, peer: &PeerConfig, prefix: &IpNet, received: &Received) -> Option<Refusal> {
+    let own_next_hop = peer.next_hops.next_hop(Family::of_prefix(prefix));
+    if received.attributes.as_path.contains(config.asn) {
+        Some(Refusal::OwnAs)
+    } else if received.attributes.originator_id == Some(config.router_id) {
+        Some(Refusal::OwnOriginator)
+    } else if Some(received.next_hop) == own_next_hop {
+        Some(Refusal::OwnNextHop)
+    } else {
+        None
     }
-    if policy.protected.iter().any(|protected| protected.contains(prefix) || prefix.contains(protected)) {
-        return Some(Refusal::ProtectedPrefix);
-    }
-    let accepted = policy.accept_all || policy.ranges.iter().any(|range| range.contains(prefix));
-    if accepted { None } else { Some(Refusal::OutsideRanges) }
 }

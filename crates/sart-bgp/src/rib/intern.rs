@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::destination::Path;
 use crate::wire::attr::Attributes;
 
 #[derive(Debug, Default)]
@@ -27,6 +28,18 @@ impl Interner {
         if Arc::strong_count(&attributes) <= 2 {
             self.sets.remove(&attributes);
         }
+    }
+
+    /// Gives both copies of a path back.
+    pub(crate) fn release_path(&mut self, path: Path) {
+        let Path { attributes, received, .. } = path;
+        match received {
+            Some(received) if !Arc::ptr_eq(&received.attributes, &attributes) => {
+                self.release(received.attributes);
+            }
+            received => drop(received),
+        }
+        self.release(attributes);
     }
 
     /// Frees every set that nobody holds.

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::destination::Learned;
 use super::export::Route;
 use super::import::Refusal;
+use crate::config::PeerPolicies;
 use crate::family::{Family, LocalAddresses};
 use crate::wire::update::UpdateContext;
 
@@ -24,6 +25,8 @@ pub struct PeerConfig {
     pub groups: Vec<String>,
     /// Our addresses on its link.
     pub next_hops: LocalAddresses,
+    /// What is taken from it and what it is told.
+    pub policies: PeerPolicies,
 }
 
 /// How many prefixes a neighbour announces.

@@ -3,4 +3,5 @@
 mod choice;
 mod exchange;
 mod import_rules;
+mod policy;
 pub(super) mod stage;

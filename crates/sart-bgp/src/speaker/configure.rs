@@ -3,13 +3,13 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
 use super::neighbor::Neighbor;
 use super::{Applied, PathsUpdated, Running, Speaker, SpeakerOutput};
-use crate::config::{Config, ConfigError, Global, LocalPath, NeighborConfig};
+use crate::config::{Config, ConfigError, Global, LocalPath, NeighborConfig, PeerPolicies, PolicySource};
 use crate::policy::PolicyConfig;
 use crate::rib::{Rib, RibConfig};
 use crate::session::{Input, Session, SessionConfig};
@@ -22,7 +22,13 @@ impl Speaker {
     /// The first fault of `config`; then nothing has changed.
     pub fn apply_config(&mut self, config: Config, now: Duration) -> Result<Applied, ConfigError> {
         config.check()?;
-        let paths_changed = self.apply_tables(&config, now);
+        let source = PolicySource::new(&config)?;
+        let policies: BTreeMap<_, _> = config
+            .neighbors
+            .iter()
+            .map(|neighbor| source.of(neighbor).map(|policies| (neighbor.address, policies)))
+            .collect::<Result<_, _>>()?;
+        let paths_changed = self.apply_tables(&config, source, now);
         let kept: BTreeSet<_> = config.neighbors.iter().map(|neighbor| neighbor.address).collect();
         let gone: Vec<_> = self.neighbors.keys().filter(|address| !kept.contains(address)).copied().collect();
         let mut applied =
@@ -35,9 +41,18 @@ impl Speaker {
                 SessionConfig { asn: config.global.asn, router_id: config.global.router_id, neighbor };
             self.apply_neighbor(session, &mut applied, now);
         }
+        self.apply_policies(policies);
         self.settle.configured(now);
         self.finish(now);
         Ok(applied)
+    }
+
+    /// Sessions that are up keep going; what they sent and were told is judged again where a chain changed.
+    fn apply_policies(&mut self, policies: BTreeMap<IpAddr, PeerPolicies>) {
+        let Some(running) = &mut self.running else { return };
+        for (address, policies) in policies {
+            running.rib.set_policies(address, policies);
+        }
     }
 
     /// Changes identity and switches only. A new AS number or router id restarts every session.
@@ -143,7 +158,7 @@ impl Speaker {
     }
 
     /// Rules and own paths. How many of the latter changed.
-    fn apply_tables(&mut self, config: &Config, now: Duration) -> u32 {
+    fn apply_tables(&mut self, config: &Config, source: PolicySource, now: Duration) -> u32 {
         let global = &config.global;
         let rules = RibConfig {
             asn: global.asn,
@@ -151,15 +166,16 @@ impl Speaker {
             multipath: global.multipath,
             prefer_oldest: false,
             transit: global.transit,
-            import: global.import.clone(),
         };
         let running = self.running.get_or_insert_with(|| Running {
             global: global.clone(),
-            policy: PolicyConfig::default(),
+            policy: config.policy.clone(),
+            source: source.clone(),
             rib: Rib::new(rules.clone()),
         });
         running.global = global.clone();
         running.policy.clone_from(&config.policy);
+        running.source = source;
         running.rib.configure(rules);
         let wanted: BTreeSet<_> = config.paths.iter().map(|path| path.prefix).collect();
         let gone: Vec<_> =

@@ -108,12 +108,15 @@ impl Speaker {
         let session = &neighbor.session;
         let link = session.established_conn().and_then(|conn| self.connections.get(&conn));
         let (Some(negotiated), Some(link)) = (session.negotiated(), link) else { return };
+        // It was made once when the configuration was found good.
+        let Ok(policies) = running.source.of(&session.config().neighbor) else { return };
         let config = PeerConfig {
             asn: session.config().neighbor.asn,
             router_id: negotiated.router_id,
             update: negotiated.update.clone(),
             groups: session.config().neighbor.groups.clone(),
             next_hops: link.local,
+            policies,
         };
         running.rib.peer_up(address, config);
     }

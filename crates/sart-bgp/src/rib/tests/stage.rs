@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::config::{ImportPolicy, TransitPolicy};
+use crate::config::{PeerPolicies, TransitPolicy};
 use crate::family::{Family, LocalAddresses};
 use crate::rib::{Outgoing, PeerConfig, Rib, RibConfig};
 use crate::wire::attr::{AsPath, Attributes, NextHop, Segment, SegmentKind};
@@ -41,7 +41,6 @@ pub(in crate::rib) fn rules() -> RibConfig {
         multipath: true,
         prefer_oldest: false,
         transit: TransitPolicy::Full,
-        import: ImportPolicy { accept_all: true, ..ImportPolicy::default() },
     }
 }
 
@@ -49,14 +48,19 @@ pub(in crate::rib) fn context(internal: bool) -> UpdateContext {
     UpdateContext { as4: true, internal, families: Family::SUPPORTED.to_vec(), ..UpdateContext::default() }
 }
 
-/// Neighbour `last` of AS `asn`, router id 10.0.1.`last`, reached from 192.0.2.254.
+/// Neighbour `last` of AS `asn`, router id 10.0.1.`last`, reached from 192.0.2.254, without policies.
 pub(in crate::rib) fn up(rib: &mut Rib, last: u8, asn: u32) {
+    up_with(rib, last, asn, PeerPolicies::accept_all());
+}
+
+pub(in crate::rib) fn up_with(rib: &mut Rib, last: u8, asn: u32, policies: PeerPolicies) {
     let config = PeerConfig {
         asn,
         router_id: Ipv4Addr::new(10, 0, 1, last),
         update: context(asn == OWN_AS),
         groups: Vec::new(),
         next_hops: LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 254)), v6: None },
+        policies,
     };
     rib.peer_up(ip(last), config);
 }
