@@ -28,13 +28,52 @@ enum What {
         #[arg(long, default_value_t = 500)]
         others: usize,
     },
+    /// The speaker beside BIRD, FRR and GoBGP under the same loads, in namespaces of its own; as root.
+    Bgp(Bgp),
+}
+
+/// What to measure of the speaker.
+#[derive(Debug, clap::Args)]
+struct Bgp {
+    /// Prefixes of the big loads.
+    #[arg(long, default_value_t = 1_000_000)]
+    scale: u32,
+    /// Only these cases (repeatable): idle, one, four, fan, mesh, hold.
+    #[arg(long, value_name = "CASE")]
+    only: Vec<String>,
+    /// Only these speakers, comma separated: sart, bird, frr, gobgp. Without it all that are installed; GoBGP only at
+    /// small scales, since it takes minutes for a million prefixes.
+    #[arg(long, value_delimiter = ',')]
+    peers: Vec<String>,
+    /// Runs of each case.
+    #[arg(long, default_value_t = 3)]
+    repeat: u32,
 }
 
 /// Runs the task.
 pub fn run(args: &Args) -> Result<()> {
-    match args.what {
-        What::Lb { samples, others } => lb(samples, others),
+    match &args.what {
+        What::Lb { samples, others } => lb(*samples, *others),
+        What::Bgp(args) => bgp(args),
     }
+}
+
+fn bgp(args: &Bgp) -> Result<()> {
+    checked(&mut command(
+        "cargo",
+        &["build", "--quiet", "--release", "--package", "bgp-bench", "--package", "sart-bgpd"],
+    ))?;
+    let release = target().join("release");
+    let mut bench = command(&release.join("bgp-bench").display().to_string(), &[]);
+    bench.arg("--sart").arg(release.join("sart-bgpd")).arg("--out").arg(root().join("target/bench"));
+    bench.args(["--scale", &args.scale.to_string(), "--repeat", &args.repeat.to_string()]);
+    for case in &args.only {
+        bench.args(["--only", case]);
+    }
+    if !args.peers.is_empty() {
+        bench.args(["--peers", &args.peers.join(",")]);
+    }
+    checked(&mut bench)
 }
 
 fn lb(samples: usize, others: usize) -> Result<()> {

@@ -21,7 +21,7 @@ const START_TIME: Duration = Duration::from_secs(10);
 pub struct Frr {
     // Fields drop in order: bgpd says goodbye to zebra, then the folder goes.
     bgpd: Process,
-    zebra: Process,
+    zebra: Option<Process>,
     folder: TempDir,
 }
 
@@ -63,6 +63,18 @@ impl Frr {
     /// # Errors
     /// If a daemon cannot be started or does not answer.
     pub fn start(namespace: &Namespace, bgpd_config: &str) -> anyhow::Result<Self> {
+        Self::start_daemons(namespace, bgpd_config, true)
+    }
+
+    /// The same without zebra: a bgpd that never touches the kernel's routes and takes every next hop for reachable.
+    ///
+    /// # Errors
+    /// As [`Frr::start`].
+    pub fn start_alone(namespace: &Namespace, bgpd_config: &str) -> anyhow::Result<Self> {
+        Self::start_daemons(namespace, bgpd_config, false)
+    }
+
+    fn start_daemons(namespace: &Namespace, bgpd_config: &str, with_zebra: bool) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("sart-frr-").tempdir()?;
         let user = User::from_name("frr")?.context("there is no user frr")?;
         let owner = |path: &Path| chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()));
@@ -72,10 +84,10 @@ impl Frr {
             fs::write(&path, text)?;
             owner(&path)?;
         }
-        let zebra = daemon(namespace, folder.path(), "zebra")?;
+        let zebra = with_zebra.then(|| daemon(namespace, folder.path(), "zebra", &[])).transpose()?;
         let socket = folder.path().join("zserv.api");
-        wait_for("zebra's socket", START_TIME, || Ok(socket.exists().then_some(())))?;
-        let bgpd = daemon(namespace, folder.path(), "bgpd")?;
+        wait_for("zebra's socket", START_TIME, || Ok((!with_zebra || socket.exists()).then_some(())))?;
+        let bgpd = daemon(namespace, folder.path(), "bgpd", if with_zebra { &[] } else { &["-Z"] })?;
         let frr = Self { bgpd, zebra, folder };
         wait_for("bgpd to answer", START_TIME, || frr.vtysh("show bgp summary").map(Some))?;
         Ok(frr)
@@ -144,14 +156,28 @@ impl Frr {
     /// What bgpd and zebra wrote, for a failing test.
     #[must_use]
     pub fn logs(&self) -> String {
-        format!("bgpd:\n{}\nzebra:\n{}", self.bgpd.log(), self.zebra.log())
+        let zebra = self.zebra.as_ref().map_or_else(String::new, Process::log);
+        format!("bgpd:\n{}\nzebra:\n{zebra}", self.bgpd.log())
+    }
+
+    /// The process id of its bgpd.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.bgpd.id()
     }
 }
 
-fn daemon(namespace: &Namespace, folder: &Path, name: &str) -> anyhow::Result<Process> {
+fn daemon(namespace: &Namespace, folder: &Path, name: &str, more: &[&str]) -> anyhow::Result<Process> {
     let file = |ending: &str| -> PathBuf { folder.join(format!("{name}.{ending}")) };
     let mut command = namespace.command(&format!("/usr/lib/frr/{name}"));
     command.args(["-u", "frr", "-g", "frr", "-P", "0", "--log", "stdout", "--vty_socket"]).arg(folder);
-    command.arg("-z").arg(folder.join("zserv.api")).arg("-f").arg(file("conf")).arg("-i").arg(file("pid"));
+    command
+        .arg("-z")
+        .arg(folder.join("zserv.api"))
+        .arg("-f")
+        .arg(file("conf"))
+        .arg("-i")
+        .arg(file("pid"))
+        .args(more);
     Process::start(command, &file("log"))
 }

@@ -1,13 +1,21 @@
-//! Real peers and real kernels for tests: network namespaces, FRR, and a BGP peer that says exactly what it is told.
+//! Real peers and real kernels for tests and benches: network namespaces, FRR, BIRD, GoBGP, a BGP peer that says exactly
+//! what it is told, and one that floods and counts.
 //! Everything made here is removed when its value is dropped, also when a test fails.
 
+pub mod bird;
+pub mod flood;
 pub mod frr;
+pub mod gobgp;
+pub mod load;
 pub mod netns;
 pub mod process;
 pub mod raw_peer;
 pub mod wait;
 
+pub use bird::Bird;
+pub use flood::Flood;
 pub use frr::Frr;
+pub use gobgp::Gobgp;
 pub use netns::Namespace;
 pub use process::Process;
 pub use raw_peer::RawPeer;

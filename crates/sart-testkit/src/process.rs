@@ -31,6 +31,12 @@ impl Process {
         Ok(Self { child, log: log.to_owned() })
     }
 
+    /// Its process id: the program's own, since what starts it in a namespace replaces itself by it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written so far.
     #[must_use]
     pub fn log(&self) -> String {

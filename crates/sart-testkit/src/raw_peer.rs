@@ -190,6 +190,12 @@ impl RawPeer {
         Ok(())
     }
 
+    /// The connection itself, for who reads and writes it in another way from here on.
+    #[must_use]
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// Closes our direction of the connection: the far end reads FIN.
     ///
     /// # Errors

@@ -37,6 +37,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("sart-controller", 3, &["sart-api", "sart-ipam", "sart-telemetry"]),
     ("sart-testkit", 4, &[]),
     ("e2e", 4, &["sart-testkit"]),
+    ("bgp-bench", 4, &["sart-testkit", "sart-rpc"]),
     ("lb-bench", 4, &[]),
     ("test-server", 4, &[]),
     ("test-server", 4, &[]),

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Why each package is needed is in its line; nothing else is installed.
-const PACKAGES: [&str; 18] = [
+const PACKAGES: [&str; 20] = [
+    "bird2",                       // a peer of the speaker's tests and benches
     "bpftool",                     // shows the pinned objects
     "build-essential",             // linker and static libc of our binaries
     "ca-certificates",             // package registries
@@ -16,6 +17,7 @@ const PACKAGES: [&str; 18] = [
     "containernetworking-plugins", // pod network of the lab
     "curl",                        // the lab's client
     "frr",                         // the lab's routers
+    "gobgpd",                      // a peer of the speaker's tests and benches
     "iproute2",                    // links and routes of the lab
     "iptables",                    // kube-proxy
     "llvm-22-dev",                 // BPF linker
