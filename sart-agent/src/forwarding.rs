@@ -148,7 +148,10 @@ fn tables(rows: &Rows) -> DesiredTables {
     let vip = |(vip, row): (&VipPort, &Row)| {
         Some(DesiredVip {
             id: vip_id(vip)?,
-            service: ServiceRef { namespace: row.service.namespace.clone(), name: row.service.name.clone() },
+            service: ServiceRef {
+                namespace: row.service.namespace.to_string(),
+                name: row.service.name.to_string(),
+            },
             endpoints: row.backends.iter().filter_map(endpoint).collect(),
         })
     };
@@ -202,7 +205,7 @@ mod tests {
     fn rows() -> Rows {
         let backend = Backend { socket: ([10, 1, 0, 2], 8080).into(), identity: 7, draining: false };
         let vip = VipPort { address: [10, 0, 1, 0].into(), transport: Transport::Udp, port: 53 };
-        Rows::from([(vip, Row { service: ObjectKey::new("ns", "dns"), backends: vec![backend] })])
+        Rows::from([(vip, Row { service: ObjectKey::new("ns", "dns"), backends: [backend].into() })])
     }
 
     #[test]

@@ -3,16 +3,18 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
-/// Namespace and name of an object; the namespace of a cluster-scoped one is empty.
+/// Namespace and name of an object; the namespace of a cluster-scoped one is empty. Cheap to copy: every plan holds the keys
+/// of all Services.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
     /// Namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 /// Layer 4 protocol of a Service port.
@@ -182,7 +184,7 @@ pub struct PeerFact {
 
 impl ObjectKey {
     /// A key from its two parts.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 }

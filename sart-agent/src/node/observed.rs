@@ -33,7 +33,7 @@ pub struct Row {
     /// Service it belongs to.
     pub service: ObjectKey,
     /// Backends, sorted.
-    pub backends: Vec<Backend>,
+    pub backends: Arc<[Backend]>,
 }
 
 /// Which sources have delivered their first complete answer. Until all have, nothing is withdrawn or removed.

@@ -79,7 +79,7 @@ pub(super) fn service(observed: &Observed, key: &ObjectKey) -> ServicePlan {
         if service.policy == TrafficPolicy::Local {
             let fitting = ports.into_iter().filter(|port| proof::fits_maps(&port.vip));
             let backed = fitting.filter(|port| !port.backends.local.is_empty());
-            let row = |backends| Row { service: key.clone(), backends };
+            let row = |backends: Vec<_>| Row { service: key.clone(), backends: backends.into() };
             plan.rows.extend(backed.map(|port| (port.vip, row(port.backends.local))));
         }
     }

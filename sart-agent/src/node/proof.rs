@@ -76,7 +76,7 @@ fn in_maps(observed: &Observed, ports: &[ServedPort], announced: bool) -> Result
     };
     let programmed = |port: &ServedPort| match rows.get(&port.vip) {
         Some(row) if announced => !row.backends.is_empty(),
-        Some(row) => !row.backends.is_empty() && row.backends == port.backends.local,
+        Some(row) => !row.backends.is_empty() && *row.backends == *port.backends.local,
         None => false,
     };
     match ports.iter().find(|port| !programmed(port)) {

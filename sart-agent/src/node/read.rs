@@ -63,7 +63,7 @@ fn ingress(service: &Service) -> Vec<IpAddr> {
 
 /// An EndpointSlice and the Service it belongs to; `None` for one without a Service or without addresses.
 pub fn slice(slice: &EndpointSlice, node: &str) -> Option<(ObjectKey, SliceFact)> {
-    let service = ObjectKey::new(slice.namespace()?, slice.labels().get(SERVICE_NAME)?);
+    let service = ObjectKey::new(slice.namespace()?, slice.labels().get(SERVICE_NAME)?.as_str());
     let ipv6 = match slice.address_type.as_str() {
         "IPv4" => false,
         "IPv6" => true,
@@ -114,7 +114,7 @@ fn local(endpoint: &Endpoint) -> Option<LocalEndpoint> {
 }
 
 fn api_servers(service: &ObjectKey, endpoints: &[Endpoint]) -> Vec<IpAddr> {
-    if service.namespace != "default" || service.name != "kubernetes" {
+    if &*service.namespace != "default" || &*service.name != "kubernetes" {
         return Vec::new();
     }
     endpoints.iter().flat_map(|endpoint| &endpoint.addresses).filter_map(|text| text.parse().ok()).collect()

@@ -63,7 +63,9 @@ fn agent() -> Value {
         "command": ["/sart-agent"],
         "args": ["--mode=lb", format!("--http-port={AGENT_PORT}")],
         "env": [from_field("NODE_NAME", "spec.nodeName")],
-        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
+        // The request is also the weight in a race for the CPU (cgroups(7), cpu.weight), and the scheduler's deadline
+        // grows as the weight shrinks: with 50m a withdrawal waits some 60 ms behind busy neighbours.
+        "resources": {"requests": {"cpu": "250m", "memory": "64Mi"}},
         "securityContext": security(&["NET_ADMIN", "BPF", "PERFMON"]),
         "livenessProbe": probe("/healthz", AGENT_PORT),
         "readinessProbe": probe("/readyz", AGENT_PORT),
@@ -86,7 +88,8 @@ fn speaker() -> Value {
         "imagePullPolicy": "IfNotPresent",
         "command": ["/sart-bgpd"],
         "args": [format!("--http-port={SPEAKER_PORT}")],
-        "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}},
+        // As for the agent: keepalives and withdrawals must not wait behind the node's pods.
+        "resources": {"requests": {"cpu": "250m", "memory": "32Mi"}},
         "securityContext": security(&["NET_BIND_SERVICE"]),
         "livenessProbe": probe("/healthz", SPEAKER_PORT),
         "readinessProbe": probe("/readyz", SPEAKER_PORT),
