@@ -6,19 +6,23 @@ pub mod bird;
 pub mod flood;
 pub mod frr;
 pub mod gobgp;
+pub mod heard;
 pub mod load;
 pub mod netns;
 pub mod process;
 pub mod raw_peer;
+pub mod update;
 pub mod wait;
 
 pub use bird::Bird;
 pub use flood::Flood;
 pub use frr::Frr;
 pub use gobgp::Gobgp;
+pub use heard::Heard;
 pub use netns::Namespace;
 pub use process::Process;
-pub use raw_peer::RawPeer;
+pub use raw_peer::{Open, RawPeer};
+pub use update::Update;
 pub use wait::wait_for;
 
 /// Why tests in namespaces cannot run here; `None` if they can. For [`skips`].

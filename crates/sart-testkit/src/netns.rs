@@ -80,6 +80,15 @@ impl Namespace {
         Ok(())
     }
 
+    /// Sets a switch of this namespace's network stack, such as `net.ipv4.ip_default_ttl` (what the peers in here send is
+    /// then a hop away) or `net.ipv4.tcp_rmem` (a peer that reads slowly has a small window).
+    ///
+    /// # Errors
+    /// If the kernel does not know it.
+    pub fn sysctl(&self, key: &str, value: &str) -> anyhow::Result<()> {
+        self.run(&["sysctl", "-q", "-w", &format!("{key}={value}")]).map(drop)
+    }
+
     /// Runs `inside` on a thread of its own in the namespace, so that sockets made there belong to it.
     ///
     /// # Errors

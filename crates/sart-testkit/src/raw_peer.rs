@@ -49,17 +49,69 @@ pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
 /// The body of an OPEN with the capabilities for IPv4 unicast and four-octet AS numbers (RFC 5492, 4760, 6793).
 #[must_use]
 pub fn open_body(asn: u32, hold_time: u16, router_id: Ipv4Addr) -> Vec<u8> {
-    let short = u16::try_from(asn).unwrap_or(23456);
-    let mut capabilities = vec![1, 4, 0, 1, 0, 1, 65, 4];
-    capabilities.extend(asn.to_be_bytes());
-    let mut body = vec![4];
-    body.extend(short.to_be_bytes());
-    body.extend(hold_time.to_be_bytes());
-    body.extend(router_id.octets());
-    let length = u8::try_from(capabilities.len()).unwrap_or(u8::MAX);
-    body.extend([length + 2, 2, length]);
-    body.extend(capabilities);
-    body
+    Open::new(asn, hold_time, router_id).family(1, 1).four_octets().body()
+}
+
+/// An OPEN in the making; it says only what it is told to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    asn: u32,
+    hold_time: u16,
+    router_id: Ipv4Addr,
+    capabilities: Vec<u8>,
+}
+
+impl Open {
+    /// Without a capability.
+    #[must_use]
+    pub fn new(asn: u32, hold_time: u16, router_id: Ipv4Addr) -> Self {
+        Self { asn, hold_time, router_id, capabilities: Vec::new() }
+    }
+
+    /// Adds a capability (RFC 5492 section 4).
+    #[must_use]
+    pub fn capability(mut self, code: u8, value: &[u8]) -> Self {
+        self.capabilities.extend([code, u8::try_from(value.len()).unwrap_or(u8::MAX)]);
+        self.capabilities.extend(value);
+        self
+    }
+
+    /// Adds the multiprotocol capability (RFC 4760 section 8).
+    #[must_use]
+    pub fn family(self, afi: u8, safi: u8) -> Self {
+        self.capability(1, &[0, afi, 0, safi])
+    }
+
+    /// Adds the capability for four-octet AS numbers (RFC 6793 section 3).
+    #[must_use]
+    pub fn four_octets(self) -> Self {
+        let asn = self.asn.to_be_bytes();
+        self.capability(65, &asn)
+    }
+
+    /// What follows the header; by RFC 9072 if the capabilities need it.
+    #[must_use]
+    pub fn body(&self) -> Vec<u8> {
+        let mut body = vec![4];
+        // AS_TRANS (RFC 6793 section 9) for what does not fit.
+        body.extend(u16::try_from(self.asn).unwrap_or(23_456).to_be_bytes());
+        body.extend(self.hold_time.to_be_bytes());
+        body.extend(self.router_id.octets());
+        let long = u16::try_from(self.capabilities.len()).unwrap_or(u16::MAX);
+        match u8::try_from(long) {
+            Ok(0) => body.push(0),
+            Ok(length) if length < 254 => body.extend([length + 2, 2, length]),
+            _ => {
+                // RFC 9072 section 2: 255 twice, the length of all, then parameters with lengths of two octets.
+                body.extend([255, 255]);
+                body.extend((long + 3).to_be_bytes());
+                body.push(2);
+                body.extend(long.to_be_bytes());
+            }
+        }
+        body.extend(&self.capabilities);
+        body
+    }
 }
 
 /// The body of an UPDATE that announces `prefix` (a /24 by its first three octets) with ORIGIN, AS_PATH and NEXT_HOP.

@@ -1,0 +1,11 @@
+//! The speaker daemon against FRR, BIRD, GoBGP and a raw peer: the acceptance criteria that need more than one speaker.
+//! Needs root and the peers' packages; says so and skips without.
+
+#[cfg(test)]
+#[expect(dead_code, reason = "shared with the daemon's own tests, which use more of it")]
+#[path = "../bgpd/fixture.rs"]
+mod fixture;
+#[cfg(test)]
+mod malformed;
+#[cfg(test)]
+mod scene;
