@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::cli::Mode;
+use crate::dataplane::PodPath;
 use crate::engine::{Engine, Orders, orders};
 use crate::event::Event;
 use crate::lock::{self, LockError};
@@ -105,7 +106,7 @@ fn spawn_executors(
     (orders, events, metrics): (Orders, Sender<Event>, Metrics),
 ) -> Result<(), AgentError> {
     let pins = dataplane::Config { pin_root: settings.bpf_root };
-    let thread = forwarding::spawn(pins, orders.forwarding, events.clone());
+    let thread = forwarding::spawn(pins, PodPath::default(), orders.forwarding, events.clone());
     thread.map_err(|source| AgentError::System { step: "start the dataplane's thread", source })?;
     tasks.spawn(ProxyWatch::new(settings.kube_proxy_health, events.clone()).run());
     tasks.spawn(UplinkWatch::new(settings.uplinks, orders.peers, events).run());

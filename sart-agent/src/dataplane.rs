@@ -5,6 +5,7 @@ mod error;
 mod hook;
 mod kernel;
 mod load;
+mod pods;
 mod selftest;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ pub use hook::Attach;
 use hook::Hooks;
 use kernel::Kernel;
 use load::Pins;
+pub use pods::{Attached, PathChanges, PodHooks, PodPath};
 
 /// The object that `cargo xtask build-ebpf` made before this agent was built.
 #[cfg(sart_bpf_object)]
@@ -58,6 +60,8 @@ pub struct Dataplane {
     serving: BTreeSet<VipId>,
     rows: BTreeMap<VipId, u32>,
     attached: bool,
+    attach: Attach,
+    pins: Pins,
     degraded: Option<OpenError>,
 }
 
@@ -108,13 +112,21 @@ impl Dataplane {
             kernel.dump().map_err(|error| OpenError::ReadBack { map: "all", source: Box::new(error) })?;
         let hooks = Hooks::open(&pins, fresh, attach)?;
         let (serving, rows) = (BTreeSet::new(), BTreeMap::new());
-        Ok(Self { kernel, hooks, shadow, serving, rows, attached: false, degraded })
+        Ok(Self { kernel, hooks, shadow, serving, rows, attached: false, attach, pins, degraded })
     }
 
     /// Why the programs of an earlier agent are still in use, if they are: the kernel refused this agent's.
     #[must_use]
     pub const fn degraded(&self) -> Option<&OpenError> {
         self.degraded.as_ref()
+    }
+
+    /// The programs for pods, opened beside those of the uplinks.
+    ///
+    /// # Errors
+    /// They are not pinned (programs of a release that had none stay in use), or the kernel refuses them.
+    pub fn pod_hooks(&self) -> Result<PodHooks, OpenError> {
+        PodHooks::open(self.pins.clone(), self.attach)
     }
 
     /// Makes the maps equal to `desired` and reads every row back.
@@ -218,8 +230,10 @@ impl Dataplane {
     /// A pin cannot be removed.
     pub fn remove_all(pin_root: &Path) -> io::Result<()> {
         // Links first: with them gone no packet meets a half-removed set.
-        hook::take_all(&pin_root.join("links"))?;
-        for folder in ["links", "progs", "maps"] {
+        for folder in ["links", "pods"] {
+            hook::take_all(&pin_root.join(folder))?;
+        }
+        for folder in ["links", "pods", "progs", "maps"] {
             match fs::remove_dir_all(pin_root.join(folder)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::dataplane::{Applied, Config, Dataplane, OpenError, VipError};
+use crate::dataplane::{Applied, Config, Dataplane, OpenError, PodPath, VipError};
 use crate::event::Event;
 use crate::node::{Backend, Forwarding, ForwardingPlan, Row, Rows, Transport, Uplinks, VipPort};
 
@@ -25,35 +25,58 @@ const AUDIT: Duration = Duration::from_secs(30);
 
 type Orders = watch::Receiver<Option<ForwardingPlan>>;
 
-/// Starts the thread.
-pub fn spawn(config: Config, orders: Orders, events: Sender<Event>) -> std::io::Result<()> {
+/// Starts the thread; `pods` learns from it what carries the packets of pods.
+pub fn spawn(
+    config: Config,
+    pods: PodPath,
+    mut orders: Orders,
+    events: Sender<Event>,
+) -> std::io::Result<()> {
     let runtime = Handle::current();
-    let run = move || run(&runtime, &config, orders, &events);
+    let run = move || {
+        if let Some(dataplane) = open(&runtime, &config, &pods, (&mut orders, &events)) {
+            follow(&runtime, dataplane, orders, &events);
+        }
+    };
     std::thread::Builder::new().name("dataplane".to_owned()).spawn(run).map(drop)
 }
 
-fn run(runtime: &Handle, config: &Config, mut orders: Orders, events: &Sender<Event>) {
+/// Tries until the kernel takes the programs; nothing when the engine is gone. Pods need no order of the engine.
+fn open(
+    runtime: &Handle,
+    config: &Config,
+    pods: &PodPath,
+    (orders, events): (&mut Orders, &Sender<Event>),
+) -> Option<Dataplane> {
     let mut wait = FIRST_WAIT;
-    // The first answer belongs to an order: before one there is nothing whose absence could be judged.
-    if runtime.block_on(orders.wait_for(Option::is_some)).is_err() {
-        return;
-    }
-    let dataplane = loop {
+    loop {
         let error = match Dataplane::open(config.clone()) {
-            Ok(dataplane) => break dataplane,
+            Ok(dataplane) => {
+                info!(pins = %config.pin_root.display(), "the kernel runs our programs");
+                if let Err(error) = pods.serve(&dataplane) {
+                    warn!(reason = error.reason(), %error, "pods are left to the kernel's routing");
+                }
+                return Some(dataplane);
+            }
             Err(error) => error,
         };
-        if events.blocking_send(Event::Forwarding(refused(&error))).is_err() {
-            return;
-        }
+        pods.route(&error);
+        // The first answer belongs to an order: before one there is nothing whose absence could be judged.
+        runtime.block_on(orders.wait_for(Option::is_some)).ok()?;
+        events.blocking_send(Event::Forwarding(refused(&error))).ok()?;
         // The second refusal is no accident, and by now every VIP without another proof is withdrawn.
         if wait > FIRST_WAIT {
             leave_to_kube_proxy(config);
         }
         std::thread::sleep(wait);
         wait = (wait * 2).min(LONGEST_WAIT);
-    };
-    info!(pins = %config.pin_root.display(), "the kernel runs our programs");
+    }
+}
+
+fn follow(runtime: &Handle, dataplane: Dataplane, mut orders: Orders, events: &Sender<Event>) {
+    if runtime.block_on(orders.wait_for(Option::is_some)).is_err() {
+        return;
+    }
     let mut owner = Owner {
         dataplane,
         uplinks: Uplinks::new(),

@@ -2,6 +2,8 @@
 //! namespace, of its own; both go with its thread.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+#[path = "bpf_dataplane/pods.rs"]
+mod pods;
 #[path = "bpf_dataplane/rights.rs"]
 mod rights;
 #[path = "bpf_dataplane/uplinks.rs"]
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use sart_agent::dataplane::{Config, Dataplane, embedded_object};
+use sart_agent::dataplane::{Attach, Config, Dataplane, embedded_object};
 use sart_dataplane::desired::{DesiredTables, DesiredVip, Endpoint, Protocol, ServiceRef, VipId, identity};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);

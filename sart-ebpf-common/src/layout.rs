@@ -140,6 +140,97 @@ pub struct Flow {
     pub pad: [u8; 10],
 }
 
+/// Key of [`PODS`].
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+pub struct PodKey {
+    /// The address in network order; IPv4 has the first word only.
+    pub addr: [u32; 4],
+    /// 4 or 6: an IPv4 address and the IPv6 address that maps it are not the same.
+    pub family: u32,
+}
+
+impl PodKey {
+    /// The key of an IPv4 address, which is in network order.
+    #[must_use]
+    #[inline(always)]
+    pub const fn v4(addr: u32) -> Self {
+        Self { addr: [addr, 0, 0, 0], family: 4 }
+    }
+
+    /// The key of an IPv6 address.
+    #[must_use]
+    #[inline(always)]
+    pub const fn v6(addr: [u32; 4]) -> Self {
+        Self { addr, family: 6 }
+    }
+}
+
+/// Programs and rows of the port are complete: packets may be redirected from and to it.
+pub const PORT_READY: u16 = 1;
+
+/// Value of [`PODS`]: where the pod with an address is attached.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+pub struct PodRow {
+    /// Index of the host's end of its link.
+    pub ifindex: u32,
+    /// What its link carries, in bytes without the link layer's header.
+    pub mtu: u32,
+    /// [`PORT_READY`].
+    pub flags: u16,
+    /// Which of the pod's addresses it is.
+    pub slot: u8,
+    /// Zero.
+    pub pad: u8,
+    /// MAC of the host's end.
+    pub host_mac: [u8; 6],
+    /// MAC of the pod's end.
+    pub pod_mac: [u8; 6],
+}
+
+/// Key of [`POD_FLOWS`], the same for both directions: `low` is the port with the smaller index. An index is not given
+/// again while the node runs, so a flow never outlives its pods.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+pub struct PodFlowKey {
+    /// Index of one pod's link.
+    pub low: u32,
+    /// Index of the other pod's link.
+    pub high: u32,
+    /// Its transport port, network order.
+    pub low_port: u16,
+    /// Its transport port, network order.
+    pub high_port: u16,
+    /// Protocol number.
+    pub proto: u8,
+    /// Which of its pod's addresses.
+    pub low_slot: u8,
+    /// Which of its pod's addresses.
+    pub high_slot: u8,
+    /// Zero.
+    pub pad: u8,
+}
+
+/// The programs carry the flow from pod to pod; otherwise the stack does, which may translate it.
+pub const POD_FLOW_FAST: u8 = 1;
+/// The end `high` sent the first packet.
+pub const POD_FLOW_FROM_HIGH: u8 = 2;
+
+/// Value of [`POD_FLOWS`].
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+pub struct PodFlow {
+    /// Time of the last refresh, in ticks ([`crate::verdict::TICK_SHIFT`]).
+    pub seen: u32,
+    /// `STATE_*` bits; the client is the end that sent the first packet.
+    pub state: u8,
+    /// [`POD_FLOW_FAST`], [`POD_FLOW_FROM_HIGH`].
+    pub flags: u8,
+    /// Zero.
+    pub pad: u16,
+}
+
 /// Value of [`REASONS`], one per CPU.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Pod, Zeroable)]
@@ -237,8 +328,13 @@ pub const VIP_STATS: MapSpec = spec::<u32, VipStats>("VIP_STATS", MapKind::PerCp
 /// Settings that outlive an agent.
 pub const CONFIG: MapSpec = spec::<u32, Settings>("CONFIG", MapKind::Array, 1, 0);
 
+/// Pods of this node by address.
+pub const PODS: MapSpec = spec::<PodKey, PodRow>("PODS", MapKind::Hash, 4_096, 0);
+/// Flows between pods of this node, one entry each.
+pub const POD_FLOWS: MapSpec = spec::<PodFlowKey, PodFlow>("POD_FLOWS", MapKind::LruHash, 65_536, 0);
+
 /// All maps.
-pub const MAPS: [MapSpec; 7] = [VIPS, BACKENDS, RING, FLOWS, REASONS, VIP_STATS, CONFIG];
+pub const MAPS: [MapSpec; 9] = [VIPS, BACKENDS, RING, FLOWS, REASONS, VIP_STATS, CONFIG, PODS, POD_FLOWS];
 
 const _: () = {
     assert!(size_of::<VipKey>() == 8 && align_of::<VipKey>() == 4);
@@ -246,5 +342,7 @@ const _: () = {
     assert!(size_of::<Backend>() == 24 && align_of::<Backend>() == 8);
     assert!(size_of::<FlowKey>() == 16 && align_of::<FlowKey>() == 4);
     assert!(size_of::<Flow>() == 32 && align_of::<Flow>() == 4);
+    assert!(size_of::<PodKey>() == 20 && size_of::<PodRow>() == 24 && align_of::<PodRow>() == 4);
+    assert!(size_of::<PodFlowKey>() == 16 && size_of::<PodFlow>() == 8 && align_of::<PodFlow>() == 4);
     assert!(size_of::<Count>() == 16 && size_of::<VipStats>() == 48 && size_of::<Settings>() == 16);
 };

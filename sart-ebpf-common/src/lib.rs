@@ -6,9 +6,10 @@
 pub mod checksum;
 pub mod layout;
 pub mod packet;
+pub mod pod;
 pub mod reason;
 pub mod verdict;
 
-/// Version of the map layout and of the indices in [`reason::Reason`]; a change of either makes a new number, and with
-/// it a new pin folder.
+/// Version of the map layouts and of the indices in [`reason::Reason`]. What changes one that exists makes a new number, and
+/// with it a new pin folder; what only adds a map or a reason does not.
 pub const ABI: u32 = 1;

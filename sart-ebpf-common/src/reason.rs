@@ -1,4 +1,5 @@
-//! What became of a packet. The numbers are the indices of the counters and part of the ABI: they are never reused.
+//! What became of a packet. The numbers are the indices of the counters and part of the ABI: they are never
+//! reused, and new ones are only added at the end.
 
 /// The verdict's reason; every packet a program sees is counted under exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,11 +51,37 @@ pub enum Reason {
     XdpVip = 21,
     /// XDP, passed: anything else.
     XdpOther = 22,
+    /// Redirected: from a pod straight to another pod of this node.
+    PodPeer = 23,
+    /// Passed: from a pod to an address that is no pod of this node.
+    PodAway = 24,
+    /// Passed: between pods of this node, in a flow that the stack carries (translated, or older than its entry).
+    PodStack = 25,
+    /// Passed: between pods of this node, in a form that only the stack handles (fragment, options, other protocol, last hop, port not ready).
+    PodUnfit = 26,
+    /// Passed: a new flow between pods of this node that the flow table did not take.
+    PodTable = 27,
+    /// Passed: ARP of the pod's own address, or IPv6 that stays on the link.
+    PodLink = 28,
+    /// Passed: from a pod, neither IP nor ARP.
+    PodOther = 29,
+    /// Dropped: from a pod, with an IPv4 source that is not its own.
+    PodSpoof4 = 30,
+    /// Dropped: from a pod, with an IPv6 source that is not its own.
+    PodSpoof6 = 31,
+    /// Dropped: ARP of a pod that speaks for an address that is not its own.
+    PodSpoofArp = 32,
+    /// Dropped: a connection to a pod whose replies could not be told from those of a redirected one.
+    PodClash = 33,
+    /// Passed towards a pod: from a pod of this node by way of the stack, and remembered.
+    PodFromStack = 34,
+    /// Passed towards a pod: from anywhere else.
+    PodIn = 35,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 36] = [
         Self::NotOurs,
         Self::NotIpv4,
         Self::OtherProtocol,
@@ -78,6 +105,19 @@ impl Reason {
         Self::Rewrite,
         Self::XdpVip,
         Self::XdpOther,
+        Self::PodPeer,
+        Self::PodAway,
+        Self::PodStack,
+        Self::PodUnfit,
+        Self::PodTable,
+        Self::PodLink,
+        Self::PodOther,
+        Self::PodSpoof4,
+        Self::PodSpoof6,
+        Self::PodSpoofArp,
+        Self::PodClash,
+        Self::PodFromStack,
+        Self::PodIn,
     ];
 
     /// Its counter.
@@ -113,6 +153,19 @@ impl Reason {
             Self::Rewrite => "rewrite",
             Self::XdpVip => "xdp_vip",
             Self::XdpOther => "xdp_other",
+            Self::PodPeer => "pod_peer",
+            Self::PodAway => "pod_away",
+            Self::PodStack => "pod_stack",
+            Self::PodUnfit => "pod_unfit",
+            Self::PodTable => "pod_table",
+            Self::PodLink => "pod_link",
+            Self::PodOther => "pod_other",
+            Self::PodSpoof4 => "pod_spoof_ipv4",
+            Self::PodSpoof6 => "pod_spoof_ipv6",
+            Self::PodSpoofArp => "pod_spoof_arp",
+            Self::PodClash => "pod_clash",
+            Self::PodFromStack => "pod_from_stack",
+            Self::PodIn => "pod_in",
         }
     }
 
@@ -126,5 +179,6 @@ impl Reason {
     #[must_use]
     pub const fn is_drop(self) -> bool {
         matches!(self, Self::NoBackend | Self::BackendGone | Self::Clash | Self::FlowTable | Self::Rewrite)
+            || matches!(self, Self::PodSpoof4 | Self::PodSpoof6 | Self::PodSpoofArp | Self::PodClash)
     }
 }

@@ -345,17 +345,23 @@ fn free<T: Tables>(reverse: &FlowKey, meta: &Meta, tables: &T) -> bool {
 /// Whether a flow has been silent for so long that its tuple may be used again.
 #[inline(always)]
 const fn idle_out(flow: &Flow, proto: u8, now: u32) -> bool {
+    silent(flow.state, flow.seen, proto, now)
+}
+
+/// Whether a flow in `state`, last seen at `seen`, counts as ended.
+#[inline(always)]
+pub(crate) const fn silent(state: u8, seen: u32, proto: u8, now: u32) -> bool {
     let both = STATE_CLIENT_FIN | STATE_SERVER_FIN;
-    let limit = if flow.state & STATE_RESET != 0 || flow.state & both == both {
+    let limit = if state & STATE_RESET != 0 || state & both == both {
         idle::CLOSED
-    } else if flow.state & both != 0 {
+    } else if state & both != 0 {
         idle::TCP_HALF_CLOSED
-    } else if flow.state & STATE_REPLIED == 0 {
+    } else if state & STATE_REPLIED == 0 {
         idle::UNANSWERED
     } else if proto == TCP {
         idle::TCP_OPEN
     } else {
         idle::UDP_ANSWERED
     };
-    now.wrapping_sub(flow.seen) > limit
+    now.wrapping_sub(seen) > limit
 }

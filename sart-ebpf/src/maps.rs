@@ -3,7 +3,11 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
-use sart_ebpf_common::layout::{self, Backend, Count, Flow, FlowKey, Settings, Vip, VipKey, VipStats};
+use sart_ebpf_common::layout::{
+    self, Backend, Count, Flow, FlowKey, PodFlow, PodFlowKey, PodKey, PodRow, Settings, Vip, VipKey, VipStats,
+};
+use sart_ebpf_common::pod::PodTables;
+use sart_ebpf_common::reason::Reason;
 use sart_ebpf_common::verdict::{NO_STAT, TICK_SHIFT, Tables, Verdict};
 
 #[map(name = "VIPS4")]
@@ -25,6 +29,12 @@ static VIP_STATS: PerCpuArray<VipStats> =
 /// Only user space reads and writes it: it keeps the highest generation with the maps.
 #[map]
 static CONFIG: Array<Settings> = Array::with_max_entries(layout::CONFIG.max_entries, layout::CONFIG.flags);
+#[map]
+static PODS: HashMap<PodKey, PodRow> =
+    HashMap::with_max_entries(layout::PODS.max_entries, layout::PODS.flags);
+#[map]
+static POD_FLOWS: LruHashMap<PodFlowKey, PodFlow> =
+    LruHashMap::with_max_entries(layout::POD_FLOWS.max_entries, layout::POD_FLOWS.flags);
 
 /// Makes one step fail, so that the tests reach every reason: 1 the flow table, 2 the rewriting. The loader of the agent
 /// leaves it 0, and the verifier removes what depends on it.
@@ -37,14 +47,19 @@ pub(crate) fn fault(which: u32) -> bool {
     FAULT.load() == which
 }
 
+#[inline(always)]
+fn tick() -> u32 {
+    // SAFETY: takes nothing and returns a number.
+    (unsafe { bpf_ktime_get_ns() } >> TICK_SHIFT) as u32
+}
+
 /// The kernel's tables.
 pub(crate) struct Kernel;
 
 impl Tables for Kernel {
     #[inline(always)]
     fn now(&self) -> u32 {
-        // SAFETY: takes nothing and returns a number.
-        (unsafe { bpf_ktime_get_ns() } >> TICK_SHIFT) as u32
+        tick()
     }
 
     #[inline(always)]
@@ -89,6 +104,41 @@ impl Tables for Kernel {
     }
 }
 
+impl PodTables for Kernel {
+    #[inline(always)]
+    fn now(&self) -> u32 {
+        tick()
+    }
+
+    #[inline(always)]
+    fn pod(&self, key: &PodKey) -> Option<PodRow> {
+        // SAFETY: as for `vip`: a port's rows change only in their flags while it is attached.
+        PODS.get_ptr(key).map(|row| unsafe { *row })
+    }
+
+    #[inline(always)]
+    fn pod_flow(&self, key: &PodFlowKey) -> Option<PodFlow> {
+        // SAFETY: as for `flow`.
+        POD_FLOWS.get_ptr(key).map(|entry| unsafe { *entry })
+    }
+
+    #[inline(always)]
+    fn put_pod_flow(&mut self, key: &PodFlowKey, flow: &PodFlow) -> bool {
+        !fault(1) && POD_FLOWS.insert(key, flow, 0).is_ok()
+    }
+
+    #[inline(always)]
+    fn touch_pod_flow(&mut self, key: &PodFlowKey, seen: u32, state: u8) {
+        if let Some(entry) = POD_FLOWS.get_ptr_mut(key) {
+            // SAFETY: as for `touch`.
+            unsafe {
+                (*entry).seen = seen;
+                (*entry).state |= state;
+            }
+        }
+    }
+}
+
 /// What a packet did, for the counters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -100,19 +150,25 @@ pub(crate) enum Way {
 /// Counts a packet of `bytes` under its reason and its virtual address.
 #[inline(always)]
 pub(crate) fn count(verdict: &Verdict, bytes: u64, way: Way) {
-    if let Some(count) = REASONS.get_ptr_mut(verdict.reason.index()) {
-        // SAFETY: a per-CPU element, and no other program of this CPU runs in between.
-        unsafe {
-            (*count).packets += 1;
-            (*count).bytes += bytes;
-        }
-    }
+    count_reason(verdict.reason, bytes);
     if verdict.stat == NO_STAT {
         return;
     }
     if let Some(stats) = VIP_STATS.get_ptr_mut(verdict.stat) {
         // SAFETY: as above.
         count_vip(unsafe { &mut *stats }, verdict, bytes, way);
+    }
+}
+
+/// Counts a packet of `bytes` under its reason.
+#[inline(always)]
+pub(crate) fn count_reason(reason: Reason, bytes: u64) {
+    if let Some(count) = REASONS.get_ptr_mut(reason.index()) {
+        // SAFETY: a per-CPU element, and no other program of this CPU runs in between.
+        unsafe {
+            (*count).packets += 1;
+            (*count).bytes += bytes;
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The reference model: what the kernel programs must do to a packet, in plain Rust over the twin of the maps. It runs
 //! the rules of `sart-ebpf-common` and rewrites the bytes itself, so that it can be compared with the kernel byte by byte.
 
+pub mod pods;
+
 use std::collections::BTreeMap;
 
 use sart_ebpf_common::checksum;

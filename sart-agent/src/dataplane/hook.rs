@@ -37,7 +37,7 @@ impl Attach {
         if old { Self::Clsact } else { Self::Tcx }
     }
 
-    fn hook(self) -> Box<dyn Hook> {
+    pub(super) fn hook(self) -> Box<dyn Hook> {
         match self {
             Self::Tcx => Box::new(Tcx),
             Self::Clsact => Box::new(Clsact),
@@ -46,16 +46,16 @@ impl Attach {
 }
 
 /// One way of having a classifier run on an interface.
-trait Hook: Send {
+pub(super) trait Hook: Send {
     /// Makes `program` the one that runs at `spot`: in one step, if an earlier one of ours does.
     fn put(&self, program: &mut SchedClassifier, spot: &Spot<'_>) -> Result<(), ProgramError>;
 }
 
 /// One end of an interface, and what says in the pin folder that we are there.
-struct Spot<'a> {
-    interface: &'a Interface<'a>,
-    way: TcAttachType,
-    mark: PathBuf,
+pub(super) struct Spot<'a> {
+    pub(super) interface: &'a Interface<'a>,
+    pub(super) way: TcAttachType,
+    pub(super) mark: PathBuf,
 }
 
 /// The pinned programs, opened.
@@ -75,9 +75,9 @@ impl fmt::Debug for Hooks {
 }
 
 /// An interface of this network namespace.
-struct Interface<'a> {
-    name: &'a str,
-    index: u32,
+pub(super) struct Interface<'a> {
+    pub(super) name: &'a str,
+    pub(super) index: u32,
 }
 
 impl Hooks {
@@ -192,7 +192,7 @@ pub(super) fn take_all(folder: &Path) -> io::Result<()> {
 }
 
 /// Takes away what `mark` stands for, and the mark: a pinned link goes with its pin, a filter leaves a folder behind.
-fn take(mark: &Path) -> io::Result<()> {
+pub(super) fn take(mark: &Path) -> io::Result<()> {
     if mark.is_dir() { clsact::take(mark) } else { remove(mark) }
 }
 
@@ -203,7 +203,8 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error with its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
     let mut cause = error.source();
     while let Some(current) = cause {

@@ -48,7 +48,8 @@ impl fmt::Debug for Kernel {
     }
 }
 
-fn pinned<T: TryFrom<Map, Error = MapError>>(maps: &Path, spec: &MapSpec) -> Result<T, OpenError> {
+/// Opens one map pinned in the folder `maps`.
+pub(super) fn pinned<T: TryFrom<Map, Error = MapError>>(maps: &Path, spec: &MapSpec) -> Result<T, OpenError> {
     MapData::from_pin(maps.join(spec.name))
         .and_then(Map::from_map_data)
         .and_then(T::try_from)

@@ -9,7 +9,7 @@ use aya::maps::{MapError, MapInfo, MapType};
 use aya::programs::SchedClassifier;
 use aya::programs::Xdp;
 use aya::{Ebpf, EbpfLoader};
-use sart_ebpf_common::layout::{MAPS, MapKind, MapSpec};
+use sart_ebpf_common::layout::{MAPS, MapKind, MapSpec, POD_FLOWS, PODS};
 
 use super::{OpenError, selftest};
 
@@ -20,19 +20,33 @@ pub(super) const UP_OUT: &str = "up_out";
 /// The counting program of the driver's hook.
 pub(super) const XDP_IN: &str = "xdp_in";
 
+/// Programs of a pod's link: what the pod sends, and what the stack sends to it.
+pub(super) const POD_IN: &str = "pod_in";
+/// See [`POD_IN`].
+pub(super) const POD_OUT: &str = "pod_out";
+/// All classifiers.
+const CLASSIFIERS: [&str; 4] = [UP_OUT, UP_IN, POD_OUT, POD_IN];
+const PROGRAMS: [&str; 5] = [UP_OUT, UP_IN, POD_OUT, POD_IN, XDP_IN];
+
 /// The folders below the pin root.
 #[derive(Debug, Clone)]
 pub(super) struct Pins {
     pub(super) maps: PathBuf,
     pub(super) programs: PathBuf,
     pub(super) links: PathBuf,
+    pub(super) pods: PathBuf,
 }
 
 impl Pins {
+    pub(super) fn at(root: &Path) -> Self {
+        let folder = |name| root.join(name);
+        Self { maps: folder("maps"), programs: folder("progs"), links: folder("links"), pods: folder("pods") }
+    }
+
     /// Names them, and makes them where they are missing.
     pub(super) fn make(root: &Path) -> Result<Self, OpenError> {
-        let pins = Self { maps: root.join("maps"), programs: root.join("progs"), links: root.join("links") };
-        for folder in [&pins.maps, &pins.programs, &pins.links] {
+        let pins = Self::at(root);
+        for folder in [&pins.maps, &pins.programs, &pins.links, &pins.pods] {
             fs::create_dir_all(folder)
                 .map_err(|source| OpenError::PinFolder { path: folder.clone(), source })?;
         }
@@ -41,7 +55,9 @@ impl Pins {
 
     /// Whether an earlier agent left a whole set.
     fn are_complete(&self) -> bool {
-        MAPS.iter().all(|spec| self.maps.join(spec.name).exists())
+        // The programs of pods may be missing: an earlier release had none, and they do without.
+        let mut maps = MAPS.iter().filter(|spec| ![PODS, POD_FLOWS].contains(spec));
+        maps.all(|spec| self.maps.join(spec.name).exists())
             && [UP_IN, UP_OUT].iter().all(|name| self.programs.join(name).exists())
     }
 }
@@ -82,21 +98,21 @@ fn renew(pins: &Pins, object: &[u8]) -> Result<Ebpf, OpenError> {
     }
     let mut loaded = loader.load(object).map_err(|error| refused("the maps", &error))?;
     load_programs(&mut loaded)?;
-    for name in [UP_OUT, UP_IN, XDP_IN] {
+    for name in PROGRAMS {
         let fresh = pins.programs.join(format!("{name}-new"));
         pin(&mut loaded, name, &fresh)?;
     }
     // Only now, with all of them there, do the names change hands; the previous ones stay for a way back.
-    for name in [UP_OUT, UP_IN, XDP_IN] {
+    for name in PROGRAMS {
         replace(&pins.programs, name)
             .map_err(|source| OpenError::PinFolder { path: pins.programs.join(name), source })?;
     }
     Ok(loaded)
 }
 
-/// Loads all three programs of the object into the kernel.
+/// Loads all programs of the object into the kernel.
 pub(super) fn load_programs(ebpf: &mut Ebpf) -> Result<(), OpenError> {
-    for name in [UP_IN, UP_OUT] {
+    for name in CLASSIFIERS {
         let program = classifier(ebpf, name)?;
         program.load().map_err(|error| refused(name, &error))?;
     }

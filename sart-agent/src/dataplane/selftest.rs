@@ -1,6 +1,8 @@
 //! Packets whose fate is known, run through freshly loaded programs on maps of their own before anything is attached:
 //! a kernel that loads our programs but runs them otherwise is found out here.
 
+mod pods;
+
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError};
 use aya::programs::{TestRun, TestRunOptions};
@@ -12,6 +14,7 @@ use sart_ebpf_common::layout::{
     BACKEND_LIVE, BACKENDS, Backend, RING, VIP_SERVICE, VIPS, Vip, VipKey, be16, be32,
 };
 use sart_ebpf_common::packet::{TCP, TCP_SYN, UDP};
+use sart_ebpf_common::reason::Reason;
 
 use super::OpenError;
 use super::load::{UP_IN, UP_OUT, classifier, refused};
@@ -20,8 +23,29 @@ const CLIENT: ([u8; 4], u16) = ([192, 0, 2, 7], 40_000);
 const VIP: ([u8; 4], u16) = ([198, 51, 100, 1], 80);
 const POD: ([u8; 4], u16) = ([10, 244, 0, 9], 8080);
 
-/// Runs a connection of each protocol through both programs and compares every byte with the reference model.
+/// What must become of a frame.
+struct Wanted {
+    action: u32,
+    frame: Vec<u8>,
+    reason: Reason,
+}
+
+impl From<Outcome> for Wanted {
+    fn from(outcome: Outcome) -> Self {
+        // TC_ACT_SHOT is 2, TC_ACT_UNSPEC is -1.
+        let action = if outcome.reason.is_drop() { 2 } else { u32::MAX };
+        Self { action, frame: outcome.frame, reason: outcome.reason }
+    }
+}
+
+/// Runs packets through all classifiers and compares every byte with the reference model.
 pub(super) fn run(ebpf: &mut Ebpf) -> Result<(), OpenError> {
+    uplinks(ebpf)?;
+    pods::run(ebpf)
+}
+
+/// A connection of each protocol through a virtual address.
+fn uplinks(ebpf: &mut Ebpf) -> Result<(), OpenError> {
     let mut model = Model::default();
     for op in rows() {
         write(ebpf, &op)?;
@@ -30,11 +54,11 @@ pub(super) fn run(ebpf: &mut Ebpf) -> Result<(), OpenError> {
     }
     for proto in [TCP, UDP] {
         let (ask, answer) = (frame(CLIENT, VIP, proto), frame(POD, CLIENT, proto));
-        expect(ebpf, UP_IN, &ask, &model.ingress(&ask))?;
-        expect(ebpf, UP_OUT, &answer, &model.egress(&answer))?;
+        expect(ebpf, UP_IN, &ask, &model.ingress(&ask).into())?;
+        expect(ebpf, UP_OUT, &answer, &model.egress(&answer).into())?;
     }
     let other = frame(CLIENT, ([203, 0, 113, 1], 80), TCP);
-    expect(ebpf, UP_IN, &other, &model.ingress(&other))
+    expect(ebpf, UP_IN, &other, &model.ingress(&other).into())
 }
 
 fn rows() -> Vec<Op> {
@@ -81,21 +105,20 @@ fn table(ebpf: &mut Ebpf) -> Result<HashMap<&mut MapData, [u8; 8], [u8; 32]>, Ma
     HashMap::try_from(map)
 }
 
-fn expect(ebpf: &mut Ebpf, name: &'static str, frame: &[u8], wanted: &Outcome) -> Result<(), OpenError> {
+fn expect(ebpf: &mut Ebpf, name: &'static str, frame: &[u8], wanted: &Wanted) -> Result<(), OpenError> {
     let program = classifier(ebpf, name)?;
     let mut out = vec![0; frame.len() + 64];
     let options =
         TestRunOptions { data_in: Some(frame), data_out: Some(&mut out), ..TestRunOptions::default() };
     let result = program.test_run(options).map_err(|error| refused(name, &error))?;
     let seen = out.get(..result.data_size_out as usize).unwrap_or_default();
-    // TC_ACT_SHOT is 2, TC_ACT_UNSPEC is -1.
-    let action = if wanted.reason.is_drop() { 2 } else { u32::MAX };
-    if result.return_value == action && seen == wanted.frame {
+    if result.return_value == wanted.action && seen == wanted.frame {
         return Ok(());
     }
     let what = format!(
-        "{} wanted action {action:#x} and {:02x?}, the kernel gave {:#x} and {seen:02x?}",
+        "{} wanted action {:#x} and {:02x?}, the kernel gave {:#x} and {seen:02x?}",
         wanted.reason.label(),
+        wanted.action,
         wanted.frame,
         result.return_value
     );

@@ -33,6 +33,8 @@ pub enum Hook {
     In,
     Out,
     Xdp,
+    PodIn,
+    PodOut,
 }
 
 /// What the kernel did to a frame.
@@ -49,7 +51,8 @@ pub struct Bench {
     pub shadow: Dump,
 }
 
-type Rows<'a, const K: usize, const V: usize> = HashMap<&'a mut MapData, [u8; K], [u8; V]>;
+/// A hash map of the programs.
+pub type Rows<'a, const K: usize, const V: usize> = HashMap<&'a mut MapData, [u8; K], [u8; V]>;
 
 impl Bench {
     /// Nothing if the prerequisites are missing and a skip is allowed.
@@ -72,7 +75,7 @@ impl Bench {
             loader.map_max_entries(spec.name, spec.max_entries.min(ROWS));
         }
         let mut ebpf = loader.override_global("FAULT", &fault, true).load(embedded_object()?).unwrap();
-        for name in ["up_in", "up_out"] {
+        for name in ["up_in", "up_out", "pod_in", "pod_out"] {
             let program: &mut SchedClassifier = ebpf.program_mut(name).unwrap().try_into().unwrap();
             program.load().unwrap();
         }
@@ -96,7 +99,12 @@ impl Bench {
             let program: &mut Xdp = self.ebpf.program_mut("xdp_in").unwrap().try_into()?;
             return program.test_run(options);
         }
-        let name = if hook == Hook::In { "up_in" } else { "up_out" };
+        let name = match hook {
+            Hook::In | Hook::Xdp => "up_in",
+            Hook::Out => "up_out",
+            Hook::PodIn => "pod_in",
+            Hook::PodOut => "pod_out",
+        };
         let program: &mut SchedClassifier = self.ebpf.program_mut(name).unwrap().try_into()?;
         program.test_run(options)
     }
@@ -194,7 +202,8 @@ impl Bench {
         std::array::from_fn(|field| values.iter().map(|value| value[field]).sum())
     }
 
-    fn map<'a, T>(&'a mut self, name: &str) -> T
+    /// A map by its name.
+    pub fn map<'a, T>(&'a mut self, name: &str) -> T
     where
         T: TryFrom<&'a mut aya::maps::Map, Error = aya::maps::MapError>,
     {

@@ -63,12 +63,17 @@ fn steps(reason: Reason) -> Vec<Step> {
         Reason::Clash => vec![ingress(&direct), ingress(&syn)],
         Reason::XdpVip => vec![Step::Frame(Hook::Xdp, syn.frame())],
         Reason::XdpOther => vec![Step::Frame(Hook::Xdp, direct.frame())],
+        of_a_pod => crate::podgolden::steps(of_a_pod)
+            .into_iter()
+            .map(|(hook, frame)| Step::Frame(hook, frame))
+            .collect(),
     }
 }
 
 /// The last step ends with this reason in the kernel's own counter.
 fn is_hit(bench: &mut Bench, reason: Reason) -> bool {
     bench.apply(&tables(&[(ONE, "a")]));
+    crate::podgolden::plug(bench);
     for step in steps(reason) {
         match step {
             Step::Pods(pods) => {
@@ -88,7 +93,7 @@ fn every_reason_is_hit() {
     let mut missed = Vec::new();
     for reason in Reason::ALL {
         let fault = match reason {
-            Reason::FlowTable => 1,
+            Reason::FlowTable | Reason::PodTable => 1,
             Reason::Rewrite => 2,
             _ => 0,
         };

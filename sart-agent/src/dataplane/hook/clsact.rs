@@ -13,7 +13,7 @@ use aya::programs::tc::{
 };
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 
-use super::super::load::UP_IN;
+use super::super::load::{POD_IN, UP_IN};
 use super::{FromIo, Hook, Spot};
 
 /// Of our filters, on both sides of every interface.
@@ -66,7 +66,8 @@ fn filter(interface: &str, way: TcAttachType) -> io::Result<SchedClassifierLink>
 pub(super) fn take(mark: &Path) -> io::Result<()> {
     let name = mark.file_name().unwrap_or_default().to_string_lossy();
     let index = name.rsplit('@').next().and_then(|index| index.parse().ok()).unwrap_or(0);
-    let way = if name.starts_with(UP_IN) { TcAttachType::Ingress } else { TcAttachType::Egress };
+    let into = [UP_IN, POD_IN].iter().any(|program| name.starts_with(program));
+    let way = if into { TcAttachType::Ingress } else { TcAttachType::Egress };
     if let Ok(interface) = nix::net::if_::if_indextoname(index) {
         filter(&interface.to_string_lossy(), way)?.detach().map_err(io::Error::other)?;
     }

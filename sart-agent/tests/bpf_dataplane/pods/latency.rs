@@ -1,0 +1,99 @@
+//! How long a question and its answer take between two pods of a node: redirected, and by the kernel's routing alone, in the
+//! same run and in turns.
+
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+
+use super::paths::rules;
+use super::*;
+
+/// One way's times of a question with its answer.
+#[derive(Debug, Default)]
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn percentile(&self, of_hundred: usize) -> Duration {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        sorted[(sorted.len() - 1) * of_hundred / 100]
+    }
+
+    fn json(&self) -> String {
+        let micros = |percentile| self.percentile(percentile).as_nanos() as f64 / 1000.0;
+        format!("{{\"p50_us\":{:.2},\"p90_us\":{:.2},\"samples\":{}}}", micros(50), micros(90), self.0.len())
+    }
+}
+
+/// Client and server on one CPU: otherwise the scheduler's placement is what is measured.
+fn pin() {
+    let mut one = CpuSet::new();
+    one.set(0).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &one).unwrap();
+}
+
+fn ask(to: SocketAddr, times: usize) -> Times {
+    pin();
+    let mut stream = dial(to).unwrap();
+    (0..20).for_each(|_| ping(&mut stream, &[1]));
+    let measured = (0..times).map(|_| {
+        let start = Instant::now();
+        ping(&mut stream, &[1]);
+        start.elapsed()
+    });
+    Times(measured.collect())
+}
+
+/// Measures `rounds` of `times` questions each way, in turns; the redirected ones first.
+fn measure(config: &Config, node: &Node, to: SocketAddr, (rounds, times): (usize, usize)) -> [Times; 2] {
+    let (_dataplane, path) = node.attach(config);
+    let (mut straight, mut routed) = (Times::default(), Times::default());
+    for _ in 0..rounds {
+        for (attached, all) in [(true, &mut straight), (false, &mut routed)] {
+            let (path, ports) = (path.clone(), node.ports());
+            node.inside(move || {
+                for port in &ports {
+                    if attached {
+                        path.attach(port).unwrap();
+                    } else {
+                        path.detach(port).unwrap();
+                    }
+                }
+            });
+            all.0.extend(inside(&node.pods[0].netns, move || ask(to, times)).join().unwrap().0);
+        }
+    }
+    [straight, routed]
+}
+
+/// Without netfilter, and with rules like kube-proxy's, which every node has.
+fn compare(config: &Config, size: (usize, usize)) -> Vec<(String, [Times; 2])> {
+    pin();
+    let node = Node::up();
+    echo(&node.pods[1]);
+    let mut all = Vec::new();
+    for netfilter in [false, true] {
+        if netfilter {
+            rules(&node);
+        }
+        for (family, to) in ["ipv4", "ipv6"].into_iter().zip(both(B)) {
+            let case = format!("\"family\":\"{family}\",\"netfilter\":{netfilter}");
+            all.push((case, measure(config, &node, (to, 8080).into(), size)));
+        }
+    }
+    all
+}
+
+#[test]
+#[ignore = "a measurement: cargo xtask bench pods"]
+fn redirected_packets_take_no_longer_than_routed_ones() {
+    alone(|config| {
+        let all = compare(&config, (20, 2_000));
+        for (case, [straight, routed]) in &all {
+            println!("{{{case},\"redirected\":{},\"routed\":{}}}", straight.json(), routed.json());
+        }
+        for (case, [straight, routed]) in all {
+            let (straight, routed) = (straight.percentile(50), routed.percentile(50));
+            assert!(straight <= routed, "{case}: redirected {straight:?}, routed {routed:?}");
+        }
+    });
+}

@@ -1,0 +1,230 @@
+//! Ports come and go; programs outlive the agent and change under the traffic; nothing stays behind.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aya::maps::{Map, MapData, PerCpuArray};
+use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::loaded_links;
+use sart_agent::dataplane::Attached;
+use sart_ebpf_common::reason::Reason;
+
+use super::*;
+
+const PINS: &str = "SART_TEST_PINS";
+
+/// The marks of pods and their inodes: one that was removed and made again has another.
+fn marks(config: &Config) -> BTreeMap<String, u64> {
+    let entries = fs::read_dir(config.pin_root.join("pods")).unwrap().map(Result::unwrap);
+    entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().ino())).collect()
+}
+
+/// Ids of the links behind the marks.
+fn link_ids(config: &Config) -> Vec<u32> {
+    let id = |mark: &String| {
+        let link = PinnedLink::from_pin(config.pin_root.join("pods").join(mark)).unwrap();
+        FdLink::from(link).info().unwrap().id()
+    };
+    marks(config).keys().map(id).collect()
+}
+
+fn listed(path: &PodPath) -> BTreeMap<u32, Attached> {
+    path.hooks().unwrap().list().unwrap()
+}
+
+/// Redirected packets, read while no agent runs.
+fn redirected(config: &Config) -> u64 {
+    let pin = MapData::from_pin(config.pin_root.join("maps/REASONS")).unwrap();
+    let map = PerCpuArray::<_, [u64; 2]>::try_from(Map::from_map_data(pin).unwrap()).unwrap();
+    map.get(&Reason::PodPeer.index(), 0).unwrap().iter().map(|[packets, _]| packets).sum()
+}
+
+fn to_b() -> SocketAddr {
+    (B.0, 8080).into()
+}
+
+#[test]
+fn a_detached_port_leaves_neither_link_nor_row_nor_program() {
+    alone(|config| {
+        let node = Node::up();
+        let ports = node.ports();
+        let (dataplane, path) = node.attach(&config);
+        let links = link_ids(&config);
+        assert_eq!(links.len(), 4);
+        let before = listed(&path);
+        assert!(before.values().all(|port| port.hooked && port.device && port.addresses.len() == 2));
+        let path = node.inside(move || {
+            for port in &ports {
+                path.detach(port).unwrap();
+                assert!(path.check(port).is_err(), "{} is not attached any more", port.link);
+                path.detach(port).unwrap();
+            }
+            path
+        });
+        assert_eq!(listed(&path), BTreeMap::new());
+        assert_eq!(marks(&config), BTreeMap::new());
+        until("a link lives on", || {
+            !loaded_links().any(|link| link.is_ok_and(|link| links.contains(&link.id())))
+        });
+        drop((dataplane, path));
+        Dataplane::remove_all(&config.pin_root).unwrap();
+        assert!(!config.pin_root.exists());
+    });
+}
+
+#[test]
+fn pods_talk_straight_on_after_the_agent_was_killed() {
+    alone(|config| {
+        let node = Node::up();
+        echo(&node.pods[1]);
+        let mut agent = Command::new("nsenter")
+            .arg(format!("--net=/run/netns/{}", node.node))
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "pods::lifetime::an_agent_until_it_is_killed", "--ignored", "--nocapture"])
+            .env(PINS, &config.pin_root)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(agent.stdout.take().unwrap()).lines();
+        assert!(said.any(|line| line.unwrap().contains("attached")), "the agent did not get that far");
+        let mut stream = inside(&node.pods[0].netns, || dial(to_b()).unwrap()).join().unwrap();
+        ping(&mut stream, b"with an agent");
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        let before = redirected(&config);
+        ping(&mut stream, &[5; 50_000]);
+        inside(&node.pods[0].netns, || ping(&mut dial(to_b()).unwrap(), b"a new one")).join().unwrap();
+        assert!(redirected(&config) > before + 8, "packets still go straight");
+    });
+}
+
+#[test]
+#[ignore = "the other half of the test above, run by it in a process of its own"]
+fn an_agent_until_it_is_killed() {
+    let config = Config { pin_root: PathBuf::from(std::env::var_os(PINS).unwrap()) };
+    let dataplane = Dataplane::open(config).unwrap();
+    let path = PodPath::default();
+    path.serve(&dataplane).unwrap();
+    for (link, pod_mac, addresses) in [("va", mac(1), both(A)), ("vb", mac(2), both(B))] {
+        assert_eq!(path.attach(&port(link, pod_mac, addresses)), Ok(PortProof::Bpf));
+    }
+    println!("attached");
+    // Until the other half is gone as well.
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+}
+
+#[test]
+fn an_upgrade_replaces_the_programs_of_pods_in_their_links_under_traffic() {
+    alone(|config| {
+        let node = Node::up();
+        echo(&node.pods[1]);
+        let ports = node.ports();
+        drop(node.attach(&config));
+        let (before, done) = (marks(&config), Arc::new(AtomicBool::new(false)));
+        let stop = Arc::clone(&done);
+        let talk = inside(&node.pods[0].netns, move || {
+            let (mut old, mut pings) = (dial(to_b()).unwrap(), 0);
+            while !stop.load(Ordering::SeqCst) || pings < 100 {
+                ping(&mut old, b"an old connection");
+                ping(&mut dial(to_b()).unwrap(), b"a new connection");
+                pings += 1;
+            }
+        });
+        let one = config.clone();
+        let unchecked = node.inside(move || {
+            let checked = |_| {
+                let dataplane = Dataplane::open(one.clone()).unwrap();
+                let path = PodPath::default();
+                path.serve(&dataplane).unwrap();
+                // The new programs run in the old links before anyone attaches anything again.
+                ports.iter().try_for_each(|port| path.check(port).map(drop))
+            };
+            let failed: Vec<_> = (0..3).map(checked).filter_map(Result::err).collect();
+            done.store(true, Ordering::SeqCst);
+            failed
+        });
+        talk.join().unwrap();
+        assert_eq!(unchecked, []);
+        assert_eq!(marks(&config), before, "the links are the same, only their programs are new");
+    });
+}
+
+#[test]
+fn what_a_deleted_link_leaves_is_taken_away_by_the_next_agent() {
+    alone(|config| {
+        let node = Node::up();
+        drop(node.attach(&config));
+        node.on("ip link del va");
+        let (dataplane, path) = node.inside({
+            let config = config.clone();
+            move || {
+                let dataplane = Dataplane::open(config).unwrap();
+                let path = PodPath::default();
+                path.serve(&dataplane).unwrap();
+                (dataplane, path)
+            }
+        });
+        let left = listed(&path);
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(left.values().all(|port| port.addresses == both(B).into()));
+        assert_eq!(marks(&config).len(), 2);
+        drop(dataplane);
+    });
+}
+
+#[test]
+fn an_address_of_a_living_link_is_not_given_to_another() {
+    alone(|config| {
+        let node = Node::up();
+        let ports = node.ports();
+        let (_dataplane, path) = node.attach(&config);
+        node.inside(move || {
+            path.detach(&ports[1]).unwrap();
+            let thief = PodPort { addresses: both(A).into(), ..ports[1].clone() };
+            let error = path.attach(&thief).unwrap_err();
+            assert!(error.to_string().contains("belongs to another link"), "{error}");
+            let ports_left = listed(&path);
+            assert_eq!(ports_left.keys().copied().collect::<Vec<_>>(), [ports[0].ifindex]);
+            assert_eq!(path.check(&ports[0]), Ok(PortProof::Bpf));
+            let gone = PodPort { ifindex: 9_999, ..ports[1].clone() };
+            assert!(path.attach(&gone).is_err());
+            // Asked again with fewer addresses, the port keeps just those.
+            let fewer = PodPort { addresses: vec![A.0.into()], ..ports[0].clone() };
+            assert_eq!(path.attach(&fewer), Ok(PortProof::Bpf));
+            assert_eq!(listed(&path)[&ports[0].ifindex].addresses, [A.0.into()].into());
+        });
+    });
+}
+
+#[test]
+fn without_multi_program_chains_filters_carry_pods_and_go() {
+    alone(|config| {
+        let node = Node::up();
+        echo(&node.pods[1]);
+        let (dataplane, path) = node.attach_by(&config, Attach::Clsact);
+        let before = packets(&dataplane, "pod_peer");
+        inside(&node.pods[0].netns, || ping(&mut dial(to_b()).unwrap(), b"hello")).join().unwrap();
+        assert!(packets(&dataplane, "pod_peer") > before + 4);
+        let ports = node.ports();
+        let path = node.inside(move || {
+            // A second time nothing is added.
+            assert_eq!(path.attach(&ports[0]), Ok(PortProof::Bpf));
+            path.detach(&ports[0]).unwrap();
+            path
+        });
+        let filters = |link, way| {
+            let command = ["-n", &node.node, "filter", "show", "dev", link, way];
+            String::from_utf8(Command::new("tc").args(command).output().unwrap().stdout).unwrap()
+        };
+        for way in ["ingress", "egress"] {
+            assert_eq!(filters("va", way), "");
+            assert_eq!(filters("vb", way).matches("handle 0x1 pod_").count(), 1, "{}", filters("vb", way));
+        }
+        assert_eq!(listed(&path).len(), 1);
+    });
+}
