@@ -22,7 +22,7 @@ pub use error::{AttachError, OpenError, VipError};
 pub use hook::Attach;
 use hook::Hooks;
 use kernel::Kernel;
-use load::Pins;
+use load::{Pins, Prepared};
 pub use pods::{Attached, PathChanges, PodHooks, PodPath};
 
 /// The object that `cargo xtask build-ebpf` made before this agent was built.
@@ -63,6 +63,7 @@ pub struct Dataplane {
     attach: Attach,
     pins: Pins,
     degraded: Option<OpenError>,
+    without_pods: Option<OpenError>,
 }
 
 /// What [`Dataplane::apply`] reached, for each virtual address that was asked for.
@@ -106,13 +107,24 @@ impl Dataplane {
     /// See [`Dataplane::open`].
     pub fn open_by(config: &Config, object: &[u8], attach: Attach) -> Result<Self, OpenError> {
         let pins = Pins::make(&config.pin_root)?;
-        let (fresh, degraded) = load::prepare(&pins, object)?;
+        let Prepared { fresh, degraded, without_pods } = load::prepare(&pins, object)?;
         let kernel = Kernel::open(&pins.maps)?;
         let shadow =
             kernel.dump().map_err(|error| OpenError::ReadBack { map: "all", source: Box::new(error) })?;
         let hooks = Hooks::open(&pins, fresh, attach)?;
         let (serving, rows) = (BTreeSet::new(), BTreeMap::new());
-        Ok(Self { kernel, hooks, shadow, serving, rows, attached: false, attach, pins, degraded })
+        Ok(Self {
+            kernel,
+            hooks,
+            shadow,
+            serving,
+            rows,
+            attached: false,
+            attach,
+            pins,
+            degraded,
+            without_pods,
+        })
     }
 
     /// Why the programs of an earlier agent are still in use, if they are: the kernel refused this agent's.
@@ -124,9 +136,11 @@ impl Dataplane {
     /// The programs for pods, opened beside those of the uplinks.
     ///
     /// # Errors
-    /// They are not pinned (programs of a release that had none stay in use), or the kernel refuses them.
-    pub fn pod_hooks(&self) -> Result<PodHooks, OpenError> {
-        PodHooks::open(self.pins.clone(), self.attach)
+    /// The kernel refuses them, or programs of a release that had none stay in use.
+    pub fn pod_hooks(&mut self) -> Result<PodHooks, OpenError> {
+        let opened = PodHooks::open(self.pins.clone(), self.attach);
+        // Without new ones the pinned ones of an earlier agent do as well; without those, the refusal is what matters.
+        opened.map_err(|error| self.without_pods.take().unwrap_or(error))
     }
 
     /// Makes the maps equal to `desired` and reads every row back.

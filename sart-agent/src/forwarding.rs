@@ -51,9 +51,9 @@ fn open(
     let mut wait = FIRST_WAIT;
     loop {
         let error = match Dataplane::open(config.clone()) {
-            Ok(dataplane) => {
+            Ok(mut dataplane) => {
                 info!(pins = %config.pin_root.display(), "the kernel runs our programs");
-                if let Err(error) = pods.serve(&dataplane) {
+                if let Err(error) = pods.serve(&mut dataplane) {
                     warn!(reason = error.reason(), %error, "pods are left to the kernel's routing");
                 }
                 return Some(dataplane);

@@ -24,9 +24,8 @@ pub(super) const XDP_IN: &str = "xdp_in";
 pub(super) const POD_IN: &str = "pod_in";
 /// See [`POD_IN`].
 pub(super) const POD_OUT: &str = "pod_out";
-/// All classifiers.
-const CLASSIFIERS: [&str; 4] = [UP_OUT, UP_IN, POD_OUT, POD_IN];
-const PROGRAMS: [&str; 5] = [UP_OUT, UP_IN, POD_OUT, POD_IN, XDP_IN];
+const UPLINKS: [&str; 3] = [UP_OUT, UP_IN, XDP_IN];
+const PODLINKS: [&str; 2] = [POD_OUT, POD_IN];
 
 /// The folders below the pin root.
 #[derive(Debug, Clone)]
@@ -62,18 +61,30 @@ impl Pins {
     }
 }
 
+/// What became of the object.
+pub(super) struct Prepared {
+    /// What was just loaded; nothing when an earlier agent's programs stay in use.
+    pub(super) fresh: Option<Ebpf>,
+    /// Why they stay in use.
+    pub(super) degraded: Option<OpenError>,
+    /// Why there are no new programs for pods. They are judged apart: virtual addresses are served without them.
+    pub(super) without_pods: Option<OpenError>,
+}
+
 /// Loads, tests and pins the object.
 ///
 /// # Errors
 /// See [`OpenError`]. When the kernel refuses the object and an earlier set is pinned, that set stays in use and the
 /// reason is returned beside it.
-pub(super) fn prepare(pins: &Pins, object: &[u8]) -> Result<(Option<Ebpf>, Option<OpenError>), OpenError> {
+pub(super) fn prepare(pins: &Pins, object: &[u8]) -> Result<Prepared, OpenError> {
     for spec in &MAPS {
         compatible(&pins.maps.join(spec.name), spec)?;
     }
     match renew(pins, object) {
-        Ok(fresh) => Ok((Some(fresh), None)),
-        Err(error) if pins.are_complete() && keeps(&error) => Ok((None, Some(error))),
+        Ok((fresh, without_pods)) => Ok(Prepared { fresh: Some(fresh), degraded: None, without_pods }),
+        Err(error) if pins.are_complete() && keeps(&error) => {
+            Ok(Prepared { fresh: None, degraded: Some(error), without_pods: None })
+        }
         Err(error) => Err(error),
     }
 }
@@ -82,14 +93,15 @@ const fn keeps(error: &OpenError) -> bool {
     matches!(error, OpenError::VerifierRefused { .. } | OpenError::SelfTestFailed { .. })
 }
 
-fn renew(pins: &Pins, object: &[u8]) -> Result<Ebpf, OpenError> {
+fn renew(pins: &Pins, object: &[u8]) -> Result<(Ebpf, Option<OpenError>), OpenError> {
     let mut scratch = EbpfLoader::new();
     for spec in &MAPS {
         scratch.map_max_entries(spec.name, spec.max_entries.min(64));
     }
     let mut tested = scratch.load(object).map_err(|error| refused("the object", &error))?;
-    load_programs(&mut tested)?;
-    selftest::run(&mut tested)?;
+    load_uplinks(&mut tested)?;
+    selftest::uplinks(&mut tested)?;
+    let without_pods = load_podlinks(&mut tested).and_then(|()| selftest::pods(&mut tested)).err();
     drop(tested);
 
     let mut loader = EbpfLoader::new();
@@ -97,28 +109,41 @@ fn renew(pins: &Pins, object: &[u8]) -> Result<Ebpf, OpenError> {
         loader.map_pin_path(spec.name, pins.maps.join(spec.name));
     }
     let mut loaded = loader.load(object).map_err(|error| refused("the maps", &error))?;
-    load_programs(&mut loaded)?;
-    for name in PROGRAMS {
+    load_uplinks(&mut loaded)?;
+    let mut names = UPLINKS.to_vec();
+    if without_pods.is_none() {
+        load_podlinks(&mut loaded)?;
+        names.extend(PODLINKS);
+    }
+    for name in &names {
         let fresh = pins.programs.join(format!("{name}-new"));
         pin(&mut loaded, name, &fresh)?;
     }
     // Only now, with all of them there, do the names change hands; the previous ones stay for a way back.
-    for name in PROGRAMS {
+    for name in names {
         replace(&pins.programs, name)
             .map_err(|source| OpenError::PinFolder { path: pins.programs.join(name), source })?;
     }
-    Ok(loaded)
+    Ok((loaded, without_pods))
 }
 
-/// Loads all programs of the object into the kernel.
-pub(super) fn load_programs(ebpf: &mut Ebpf) -> Result<(), OpenError> {
-    for name in CLASSIFIERS {
+/// Loads the programs of uplinks into the kernel.
+fn load_uplinks(ebpf: &mut Ebpf) -> Result<(), OpenError> {
+    for name in [UP_IN, UP_OUT] {
         let program = classifier(ebpf, name)?;
         program.load().map_err(|error| refused(name, &error))?;
     }
     let program = ebpf.program_mut(XDP_IN).ok_or_else(|| missing(XDP_IN))?;
     let program: &mut Xdp = program.try_into().map_err(|error| refused(XDP_IN, &error))?;
     program.load().map_err(|error| refused(XDP_IN, &error))
+}
+
+/// Loads the programs of pods' links into the kernel.
+fn load_podlinks(ebpf: &mut Ebpf) -> Result<(), OpenError> {
+    PODLINKS.iter().try_for_each(|name| {
+        let program = classifier(ebpf, name)?;
+        program.load().map_err(|error| refused(name, &error))
+    })
 }
 
 /// A classifier of the object.

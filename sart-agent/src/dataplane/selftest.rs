@@ -18,6 +18,7 @@ use sart_ebpf_common::reason::Reason;
 
 use super::OpenError;
 use super::load::{UP_IN, UP_OUT, classifier, refused};
+pub(super) use pods::run as pods;
 
 const CLIENT: ([u8; 4], u16) = ([192, 0, 2, 7], 40_000);
 const VIP: ([u8; 4], u16) = ([198, 51, 100, 1], 80);
@@ -38,14 +39,8 @@ impl From<Outcome> for Wanted {
     }
 }
 
-/// Runs packets through all classifiers and compares every byte with the reference model.
-pub(super) fn run(ebpf: &mut Ebpf) -> Result<(), OpenError> {
-    uplinks(ebpf)?;
-    pods::run(ebpf)
-}
-
-/// A connection of each protocol through a virtual address.
-fn uplinks(ebpf: &mut Ebpf) -> Result<(), OpenError> {
+/// Runs a connection of each protocol through a virtual address and compares every byte with the reference model.
+pub(super) fn uplinks(ebpf: &mut Ebpf) -> Result<(), OpenError> {
     let mut model = Model::default();
     for op in rows() {
         write(ebpf, &op)?;

@@ -114,10 +114,10 @@ impl Node {
     fn attach_by(&self, config: &Config, attach: Attach) -> (Dataplane, PodPath) {
         let (config, ports) = (config.clone(), self.ports());
         self.inside(move || {
-            let dataplane = Dataplane::open_by(&config, embedded_object().unwrap(), attach).unwrap();
+            let mut dataplane = Dataplane::open_by(&config, embedded_object().unwrap(), attach).unwrap();
             let path = PodPath::default();
             assert!(path.ready().is_err(), "nothing is promised before it is open");
-            path.serve(&dataplane).unwrap();
+            path.serve(&mut dataplane).unwrap();
             for port in &ports {
                 assert_eq!(path.attach(port), Ok(PortProof::Bpf));
                 assert_eq!(path.check(port), Ok(PortProof::Bpf));

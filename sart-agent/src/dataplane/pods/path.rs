@@ -32,7 +32,7 @@ impl PodPath {
     ///
     /// # Errors
     /// Why they cannot be used; the kernel routes then.
-    pub fn serve(&self, dataplane: &Dataplane) -> Result<(), OpenError> {
+    pub fn serve(&self, dataplane: &mut Dataplane) -> Result<(), OpenError> {
         match dataplane.pod_hooks() {
             Ok(hooks) => {
                 self.0.send_replace(State::Programs(Arc::new(hooks)));

@@ -17,7 +17,7 @@ const KEY: usize = size_of::<PodKey>();
 const ROW: usize = size_of::<PodRow>();
 
 /// Runs the packets and compares every byte with the reference model.
-pub(super) fn run(ebpf: &mut Ebpf) -> Result<(), OpenError> {
+pub(in super::super) fn run(ebpf: &mut Ebpf) -> Result<(), OpenError> {
     let mut model = PodModel::default();
     for family in [4, 6] {
         for link in [LINK, PEER] {

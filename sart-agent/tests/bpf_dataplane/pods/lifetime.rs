@@ -107,9 +107,9 @@ fn pods_talk_straight_on_after_the_agent_was_killed() {
 #[ignore = "the other half of the test above, run by it in a process of its own"]
 fn an_agent_until_it_is_killed() {
     let config = Config { pin_root: PathBuf::from(std::env::var_os(PINS).unwrap()) };
-    let dataplane = Dataplane::open(config).unwrap();
+    let mut dataplane = Dataplane::open(config).unwrap();
     let path = PodPath::default();
-    path.serve(&dataplane).unwrap();
+    path.serve(&mut dataplane).unwrap();
     for (link, pod_mac, addresses) in [("va", mac(1), both(A)), ("vb", mac(2), both(B))] {
         assert_eq!(path.attach(&port(link, pod_mac, addresses)), Ok(PortProof::Bpf));
     }
@@ -138,9 +138,9 @@ fn an_upgrade_replaces_the_programs_of_pods_in_their_links_under_traffic() {
         let one = config.clone();
         let unchecked = node.inside(move || {
             let checked = |_| {
-                let dataplane = Dataplane::open(one.clone()).unwrap();
+                let mut dataplane = Dataplane::open(one.clone()).unwrap();
                 let path = PodPath::default();
-                path.serve(&dataplane).unwrap();
+                path.serve(&mut dataplane).unwrap();
                 // The new programs run in the old links before anyone attaches anything again.
                 ports.iter().try_for_each(|port| path.check(port).map(drop))
             };
@@ -163,9 +163,9 @@ fn what_a_deleted_link_leaves_is_taken_away_by_the_next_agent() {
         let (dataplane, path) = node.inside({
             let config = config.clone();
             move || {
-                let dataplane = Dataplane::open(config).unwrap();
+                let mut dataplane = Dataplane::open(config).unwrap();
                 let path = PodPath::default();
-                path.serve(&dataplane).unwrap();
+                path.serve(&mut dataplane).unwrap();
                 (dataplane, path)
             }
         });
@@ -226,5 +226,32 @@ fn without_multi_program_chains_filters_carry_pods_and_go() {
             assert_eq!(filters("vb", way).matches("handle 0x1 pod_").count(), 1, "{}", filters("vb", way));
         }
         assert_eq!(listed(&path).len(), 1);
+    });
+}
+
+#[test]
+fn an_object_whose_pod_programs_are_refused_serves_virtual_addresses_and_leaves_pods_to_routing() {
+    alone(|config| {
+        let mut object = embedded_object().unwrap().to_vec();
+        // The program that user space asks for has another name in this object.
+        let name = b"pod_in";
+        let places: Vec<usize> =
+            (0..object.len() - name.len()).filter(|at| object[*at..].starts_with(name)).collect();
+        assert!(!places.is_empty());
+        for place in places {
+            object[place] = b'x';
+        }
+        let mut dataplane = Dataplane::open_with(&config, &object).unwrap();
+        let applied = dataplane.apply(&tables(&[(Ipv4Addr::new(10, 0, 0, 9), "a")]));
+        assert!(applied.programmed.values().all(Result::is_ok));
+        let path = PodPath::default();
+        assert_eq!(path.serve(&mut dataplane).unwrap_err().reason(), "VerifierRefused");
+        let node = Node::up();
+        echo(&node.pods[1]);
+        let proof = path.attach(&node.ports()[0]).unwrap();
+        assert!(matches!(&proof, PortProof::Routing { why } if why.contains("pod_in")), "{proof:?}");
+        assert_eq!(path.ready(), Ok(()));
+        inside(&node.pods[0].netns, || ping(&mut dial(to_b()).unwrap(), b"routed")).join().unwrap();
+        path.detach(&node.ports()[0]).unwrap();
     });
 }
