@@ -2,39 +2,58 @@
 //!
 //! Decides by RFC 4271 section 9 and the import and export rules. Must never know connections or time-outs.
 
-mod advertise;
+mod answers;
+mod arena;
+mod choice;
 mod decision;
-mod destination;
+mod encode;
 mod export;
 pub mod feed;
+mod group;
+mod hops;
 mod import;
-mod intern;
+mod index;
+mod intake;
+mod key;
+mod lag;
 mod peer;
 #[cfg(test)]
 mod proptests;
+mod refresh;
+mod rewrite;
+mod sets;
+mod spread;
+mod summary;
+mod table;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use core::net::{IpAddr, Ipv4Addr};
-use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use ipnet::IpNet;
 
-pub use self::advertise::Outgoing;
-pub use self::destination::{Destination, Learned, Path, Received};
+pub use self::decision::DecisionRules;
 pub use self::export::Route;
+pub use self::hops::HopWatch;
 pub use self::import::Refusal;
 pub use self::peer::{PeerConfig, PeerCounts};
+pub use self::spread::Outgoing;
+pub use self::view::{Cursor, Destination, Learned, Path};
 
-use self::decision::Rules;
-use self::feed::BestPath;
-use self::intern::Interner;
-use self::peer::Peer;
+use self::export::Memo;
+use self::feed::Feed;
+use self::group::{Group, GroupKey};
+use self::hops::Hops;
+use self::key::TABLES;
+use self::lag::{Progress, UNKNOWN};
+use self::peer::{Peer, Peers, Tally};
+use self::sets::{SetId, Sets};
+use self::summary::Own;
+use self::table::{DestId, PeerId, Table};
 use crate::config::{LocalPath, PeerPolicies, TransitPolicy};
-use crate::family::Family;
-use crate::wire::attr::Attributes;
-use crate::wire::update::Update;
+use crate::wire::update::Scratch;
 
 /// What holds for all neighbours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,40 +62,84 @@ pub struct RibConfig {
     pub asn: u32,
     /// Our router id.
     pub router_id: Ipv4Addr,
-    /// Equally good paths are all used.
-    pub multipath: bool,
-    /// The oldest of equal eBGP paths wins before router ids are compared; stabler, but depends on history.
-    pub prefer_oldest: bool,
+    /// Our cluster as a route reflector (RFC 4456 section 7); the router id unless given.
+    pub cluster_id: Option<Ipv4Addr>,
+    /// How paths are compared and how many are used.
+    pub decision: DecisionRules,
+    /// A path counts only while [`Rib::set_igp_metric`] knows its next hop.
+    pub track_next_hops: bool,
+    /// A path with an AS_SET is refused (RFC 9774).
+    pub reject_as_sets: bool,
     /// What of others' routes is exported.
     pub transit: TransitPolicy,
+}
+
+impl RibConfig {
+    /// An identity with the defaults of a node speaker: one path, no transit.
+    #[must_use]
+    pub fn new(asn: u32, router_id: Ipv4Addr) -> Self {
+        Self {
+            asn,
+            router_id,
+            cluster_id: None,
+            decision: DecisionRules::default(),
+            track_next_hops: false,
+            reject_as_sets: false,
+            transit: TransitPolicy::default(),
+        }
+    }
+
+    fn cluster(&self) -> Ipv4Addr {
+        self.cluster_id.unwrap_or(self.router_id)
+    }
+
+    fn own(&self) -> Own {
+        Own { asn: self.asn, router_id: self.router_id, cluster_id: self.cluster() }
+    }
 }
 
 /// The tables.
 #[derive(Debug)]
 pub struct Rib {
     config: RibConfig,
-    interner: Interner,
-    destinations: BTreeMap<IpNet, Destination>,
+    sets: Sets,
+    hops: Hops,
+    tables: [Table; TABLES],
     locals: BTreeMap<IpNet, LocalPath>,
-    peers: BTreeMap<IpAddr, Peer>,
-    igp_metrics: BTreeMap<IpAddr, u32>,
-    dirty: BTreeSet<IpNet>,
-    feed: Vec<BestPath>,
+    /// What neighbours sent where an import policy changed it.
+    received: HashMap<intake::PathKey, SetId>,
+    peers: Peers,
+    groups: Vec<Option<Group>>,
+    memo: Memo,
+    feed: Feed,
+    /// Somebody reads the feed.
+    fed: bool,
+    /// To go out before anything else.
+    urgent: Vec<Outgoing>,
+    /// A neighbour may have to be told something though no route changed.
+    restless: bool,
+    scratch: Scratch,
 }
 
 impl Rib {
-    /// Empty tables.
+    /// Empty tables. `seed` keeps outsiders from choosing prefixes and attributes that collide.
     #[must_use]
-    pub fn new(config: RibConfig) -> Self {
+    pub fn new(config: RibConfig, seed: u64) -> Self {
         Self {
-            config,
-            interner: Interner::default(),
-            destinations: BTreeMap::new(),
+            sets: Sets::new(config.own(), seed),
+            hops: Hops::new(config.track_next_hops),
+            tables: core::array::from_fn(|table| Table::new(table, seed)),
             locals: BTreeMap::new(),
-            peers: BTreeMap::new(),
-            igp_metrics: BTreeMap::new(),
-            dirty: BTreeSet::new(),
-            feed: Vec::new(),
+            received: HashMap::new(),
+            peers: Peers::default(),
+            groups: Vec::new(),
+            memo: Memo::default(),
+            feed: Feed::default(),
+            fed: true,
+            urgent: Vec::new(),
+            restless: false,
+            scratch: Scratch::default(),
+            config,
         }
     }
 
@@ -85,9 +148,20 @@ impl Rib {
         if self.config == config {
             return;
         }
+        self.sets.set_own(config.own());
+        self.hops.track(config.track_next_hops);
         self.config = config;
-        for address in self.peers.keys().copied().collect::<Vec<_>>() {
-            self.judge_again(address);
+        for set in self.memo.clear() {
+            self.sets.release(set);
+        }
+        for group in self.groups.iter_mut().flatten() {
+            group.full_pass = true;
+            for set in group.judged.clear() {
+                self.sets.release(set);
+            }
+        }
+        for id in self.peers.ids() {
+            self.judge_again(id);
         }
         self.decide_all();
     }
@@ -95,231 +169,162 @@ impl Rib {
     /// Changes the policies of a neighbour: what it sent is judged again as it was received, and it is told the
     /// differences. Its session is not asked for anything (soft reset).
     pub fn set_policies(&mut self, address: IpAddr, policies: PeerPolicies) {
-        let Some(peer) = self.peers.get_mut(&address) else { return };
-        if peer.config.policies == policies {
-            return;
-        }
-        peer.full_pass |= peer.config.policies.export != policies.export;
+        let Some(peer) = self.peers.find(address).and_then(|id| self.peers.get_mut(id)) else { return };
+        let id = peer.id;
         let import_changed = peer.config.policies.import != policies.import;
-        peer.config.policies = policies;
+        let export_changed = peer.config.policies.export != policies.export;
         if import_changed {
-            let touched = self.judge_again(address);
-            self.decide(touched);
-        }
-    }
-
-    /// Judges everything a neighbour sent once more; which prefixes changed.
-    fn judge_again(&mut self, address: IpAddr) -> Vec<IpNet> {
-        let Some(peer) = self.peers.get_mut(&address) else { return Vec::new() };
-        peer.counts = PeerCounts::default();
-        let mut touched = Vec::new();
-        for (prefix, destination) in &mut self.destinations {
-            let of_peer = |path: &&mut Path| path.learned.is_some_and(|learned| learned.peer == address);
-            let Some(path) = destination.paths.iter_mut().find(of_peer) else { continue };
-            let judged = import::judge(&self.config, &peer.config, prefix, path, &mut self.interner);
-            peer.counts.add(judged.refused);
-            if judged != *path {
-                let old = core::mem::replace(path, judged);
-                self.interner.release_path(old);
-                touched.push(*prefix);
+            peer.config.policies.import = policies.import.clone();
+            for set in peer.judged.clear() {
+                self.sets.release(set);
             }
         }
-        touched
+        if export_changed {
+            let config = PeerConfig { policies, ..peer.config.clone() };
+            self.regroup(id, config);
+        }
+        if import_changed {
+            self.judge_again(id);
+        }
     }
 
     /// A session came up: its neighbour gets every route it may have with the next [`Rib::flush`], then an End-of-RIB
-    /// per family (RFC 4724 section 2).
-    pub fn peer_up(&mut self, address: IpAddr, config: PeerConfig) {
+    /// per family (RFC 4724 section 2). False if there are too many sessions to number.
+    pub fn peer_up(&mut self, address: IpAddr, config: PeerConfig) -> bool {
         self.peer_down(address);
-        self.peers.insert(address, Peer::new(config));
+        let group = self.group_for(&config);
+        let id = self.peers.add(address, |id| Peer {
+            id,
+            address,
+            tally: Tally::default(),
+            judged: answers::Answers::default(),
+            group,
+            progress: Progress::Joining(Default::default()),
+            backlog: 0,
+            owes_end_of_rib: config.update.families.clone(),
+            owes_end_of_refresh: Vec::new(),
+            config,
+        });
+        match id {
+            Some(id) => self.join(group, id),
+            None => self.dissolve_if_empty(group),
+        }
+        id.is_some()
     }
 
     /// A session went down: what it sent is void, and what it was told too.
     pub fn peer_down(&mut self, address: IpAddr) {
-        if self.peers.remove(&address).is_none() {
-            return;
+        let Some(mut peer) = self.peers.remove(address) else { return };
+        for set in peer.judged.clear() {
+            self.sets.release(set);
         }
-        let mut touched = Vec::new();
-        for (prefix, destination) in &mut self.destinations {
-            if destination.remove(Some(address)).is_some() {
-                touched.push(*prefix);
+        self.urgent.retain(|outgoing| outgoing.peer != address);
+        for table in 0..TABLES {
+            self.remove_where(table, |path| path.peer == peer.id);
+            // A prefix may have been kept only so that this neighbour would hear of its end.
+            if let Progress::Behind(lag) = &peer.progress {
+                for dest in lag.owed(table) {
+                    self.tables[table].touch(dest, false);
+                }
             }
         }
-        self.decide(touched);
-        self.interner.sweep();
+        self.leave(peer.group, peer.id);
+    }
+
+    fn group_for(&mut self, config: &PeerConfig) -> usize {
+        let key = GroupKey::of(config);
+        let same = |group: &Option<Group>| group.as_ref().is_some_and(|group| group.key == key);
+        if let Some(at) = self.groups.iter().position(same) {
+            return at;
+        }
+        let group = Some(Group::new(key));
+        match self.groups.iter().position(Option::is_none) {
+            Some(at) => {
+                self.groups[at] = group;
+                at
+            }
+            None => {
+                self.groups.push(group);
+                self.groups.len() - 1
+            }
+        }
+    }
+
+    fn join(&mut self, at: usize, member: PeerId) {
+        let Some(group) = &mut self.groups[at] else { return };
+        group.members.push(member);
+        // What came from a sole member was kept from the group as a whole so far.
+        group.full_pass |= group.members.len() <= 2;
+        self.restless = true;
+    }
+
+    fn leave(&mut self, at: usize, member: PeerId) {
+        if let Some(group) = &mut self.groups[at] {
+            group.members.retain(|other| *other != member);
+        }
+        self.dissolve_if_empty(at);
+        self.restless = true;
+    }
+
+    fn dissolve_if_empty(&mut self, at: usize) {
+        let empty = self.groups[at].as_ref().is_some_and(|group| group.members.is_empty());
+        if let Some(mut group) = self.groups[at].take_if(|_| empty) {
+            for set in group.out.iter().flat_map(group::Out::held).chain(group.judged.clear()) {
+                self.sets.release(set);
+            }
+        }
     }
 
     /// Changes the groups of a neighbour; only differences will be sent.
     pub fn set_groups(&mut self, address: IpAddr, groups: &[String]) {
-        if let Some(peer) = self.peers.get_mut(&address)
-            && peer.config.groups != groups
-        {
-            peer.config.groups = groups.to_vec();
-            peer.full_pass = true;
+        let Some(peer) = self.peers.by_address(address) else { return };
+        if peer.config.groups == groups {
+            return;
         }
+        let config = PeerConfig { groups: groups.to_vec(), ..peer.config.clone() };
+        self.regroup(peer.id, config);
     }
 
-    /// Sends a family to a neighbour again (RFC 2918).
-    pub fn refresh(&mut self, address: IpAddr, family: Family) {
-        if let Some(peer) = self.peers.get_mut(&address) {
-            peer.resend.push(family);
-            peer.full_pass = true;
+    /// Moves a neighbour to the group of a changed configuration.
+    fn regroup(&mut self, id: PeerId, config: PeerConfig) {
+        let Some(old) = self.peers.get(id).map(|peer| peer.group) else { return };
+        let before = self.told_before(id);
+        let new = self.group_for(&config);
+        if let Some(peer) = self.peers.get_mut(id) {
+            (peer.config, peer.group, peer.progress) = (config, new, Progress::Joining(before));
         }
+        self.join(new, id);
+        self.leave(old, id);
     }
 
-    /// Applies what a neighbour sent. A path it sends again replaces the one it sent before (RFC 4271 section 9.1.4).
-    pub fn update(&mut self, address: IpAddr, update: &Update, now: Duration) {
-        let Some(peer) = self.peers.get_mut(&address) else { return };
-        let mut touched = Vec::new();
-        for prefix in &update.withdrawn {
-            let removed =
-                self.destinations.get_mut(prefix).and_then(|destination| destination.remove(Some(address)));
-            if let Some(path) = removed {
-                peer.counts.remove(path.refused);
-                self.interner.release_path(path);
-                touched.push(*prefix);
-            }
-        }
-        let attributes = self.interner.intern(update.attributes.clone());
-        for announced in &update.announced {
-            for prefix in &announced.prefixes {
-                let received =
-                    Received { attributes: attributes.clone(), next_hop: announced.next_hop.address };
-                let path = Path {
-                    learned: Some(peer.learned(address)),
-                    attributes: attributes.clone(),
-                    next_hop: Some(received.next_hop),
-                    received: Some(received),
-                    refused: None,
-                    changed_at: now,
-                };
-                let path = import::judge(&self.config, &peer.config, prefix, &path, &mut self.interner);
-                let destination = self.destinations.entry(*prefix).or_default();
-                if let Some(replaced) = destination.put(path) {
-                    peer.counts.replace(replaced.old.refused, replaced.new_refused);
-                    if replaced.unchanged {
-                        continue;
-                    }
-                    self.interner.release_path(replaced.old);
-                } else {
-                    peer.counts.add(destination.refusal_of(address));
-                }
-                touched.push(*prefix);
-            }
-        }
-        self.interner.release(attributes);
-        self.decide(touched);
-    }
-
-    /// Originates a path. Whether that changed anything.
-    pub fn originate(&mut self, local: LocalPath, now: Duration) -> bool {
-        let prefix = local.prefix;
-        if self.locals.get(&prefix) == Some(&local) {
-            return false;
-        }
-        let attributes = self.interner.intern(Attributes {
-            origin: local.origin,
-            local_pref: local.local_pref,
-            med: local.med,
-            communities: local.communities.clone(),
-            ..Attributes::default()
-        });
-        let path = Path {
-            learned: None,
-            attributes,
-            next_hop: None,
-            received: None,
-            refused: None,
-            changed_at: now,
+    /// What a neighbour was told, by row.
+    fn told_before(&self, id: PeerId) -> [Vec<SetId>; TABLES] {
+        let Some(peer) = self.peers.get(id) else { return Default::default() };
+        let Some(group) = self.groups.get(peer.group).and_then(Option::as_ref) else {
+            return Default::default();
         };
-        if let Some(replaced) = self.destinations.entry(prefix).or_default().put(path) {
-            self.interner.release(replaced.old.attributes);
-        }
-        self.locals.insert(prefix, local);
-        self.decide([prefix]);
-        true
+        core::array::from_fn(|table| {
+            let told = |dest: DestId| match &peer.progress {
+                Progress::Level => group.out[table].get(dest).to(id),
+                Progress::Joining(before) => before[table].get(dest.at()).copied().unwrap_or_default(),
+                Progress::Behind(lag) if !lag.owes(table, dest) => group.out[table].get(dest).to(id),
+                Progress::Behind(lag) if lag.was_told(table, dest) => UNKNOWN,
+                Progress::Behind(_) => SetId::NONE,
+            };
+            self.tables[table].all().map(told).collect()
+        })
     }
 
-    /// Withdraws an own path. Whether there was one.
-    pub fn withdraw(&mut self, prefix: &IpNet) -> bool {
-        if self.locals.remove(prefix).is_none() {
-            return false;
-        }
-        if let Some(path) = self.destinations.get_mut(prefix).and_then(|destination| destination.remove(None))
-        {
-            self.interner.release(path.attributes);
-        }
-        self.decide([*prefix]);
-        true
-    }
-
-    /// Tells how far a next hop is; `None` forgets it. All are equally far (0) unless told.
+    /// Tells how far a next hop is; `None` forgets it. Without tracking all are equally far (0) unless told; with it one
+    /// that is not known cannot be used.
     pub fn set_igp_metric(&mut self, next_hop: IpAddr, metric: Option<u32>) {
-        let old = match metric {
-            Some(metric) => self.igp_metrics.insert(next_hop, metric),
-            None => self.igp_metrics.remove(&next_hop),
-        };
-        if old != metric {
-            self.decide_all();
-        }
+        let changed = self.hops.set(next_hop, metric);
+        self.decide_over(&changed);
     }
 
-    fn decide_all(&mut self) {
-        let all: Vec<_> = self.destinations.keys().copied().collect();
-        self.decide(all);
-    }
-
-    /// Runs the decision process for some prefixes and notes what follows from it.
-    fn decide(&mut self, prefixes: impl IntoIterator<Item = IpNet>) {
-        let rules = Rules { multipath: self.config.multipath, prefer_oldest: self.config.prefer_oldest };
-        for prefix in prefixes {
-            self.dirty.insert(prefix);
-            let Some(destination) = self.destinations.get_mut(&prefix) else { continue };
-            destination.decide(rules, &self.igp_metrics);
-            let next = destination.feed_entry(prefix);
-            if destination.published != next {
-                let withdrawn = BestPath { prefix, next_hops: Vec::new(), internal: false };
-                self.feed.push(next.clone().unwrap_or(withdrawn));
-                destination.published = next;
-            }
-            if destination.paths.is_empty() {
-                self.destinations.remove(&prefix);
-            }
-        }
-    }
-
-    /// Everything to send because of changes since the last call: differences only, packed.
-    pub fn flush(&mut self) -> Vec<Outgoing> {
-        let dirty = core::mem::take(&mut self.dirty);
-        let mut outgoing = Vec::new();
-        for (address, peer) in &mut self.peers {
-            if let Some(out) = advertise::advertise(
-                (*address, peer),
-                &self.config,
-                (&self.destinations, &self.locals),
-                &dirty,
-                &mut self.interner,
-            ) {
-                outgoing.push(out);
-            }
-        }
-        outgoing
-    }
-
-    /// Changes for a route manager since the last call, in order.
-    pub fn take_feed(&mut self) -> Vec<BestPath> {
-        core::mem::take(&mut self.feed)
-    }
-
-    /// Every prefix with its paths, in order.
-    pub fn destinations(&self) -> impl Iterator<Item = (&IpNet, &Destination)> {
-        self.destinations.iter()
-    }
-
-    /// One prefix.
-    #[must_use]
-    pub fn destination(&self, prefix: &IpNet) -> Option<&Destination> {
-        self.destinations.get(prefix)
+    /// Next hops to begin or end watching since the last call; only with [`RibConfig::track_next_hops`].
+    pub fn take_hop_watches(&mut self) -> Vec<HopWatch> {
+        self.hops.take_watches()
     }
 
     /// The own paths, in order of prefix.
@@ -327,14 +332,18 @@ impl Rib {
         self.locals.values()
     }
 
-    /// What a neighbour was told (Adj-RIB-Out), in order of prefix; empty if its session is down.
-    pub fn sent(&self, address: IpAddr) -> impl Iterator<Item = (&IpNet, &Route)> {
-        self.peers.get(&address).into_iter().flat_map(|peer| &peer.sent)
-    }
-
     /// How many prefixes a neighbour announces, and how many were announced to it.
     #[must_use]
     pub fn counts(&self, address: IpAddr) -> (PeerCounts, u64) {
-        self.peers.get(&address).map(|peer| (peer.counts.clone(), peer.sent.len() as u64)).unwrap_or_default()
+        let Some(peer) = self.peers.by_address(address) else { return Default::default() };
+        let group = self.groups.get(peer.group).and_then(Option::as_ref);
+        let told = group.map_or(0, |group| group.out.iter().map(|out| out.told_to(peer.id)).sum());
+        (peer.tally.counts(), told)
+    }
+
+    /// Prefixes known, and sets of attributes behind them.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        (self.tables.iter().map(Table::len).sum(), self.sets.len())
     }
 }

@@ -26,7 +26,6 @@ use crate::config::NeighborConfig;
 use crate::family::Family;
 use crate::wire::message::MessageKind;
 use crate::wire::notification::Notification;
-use crate::wire::update::Update;
 
 /// A TCP connection as the shell numbers them; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,8 +130,8 @@ pub enum Output {
     Up,
     /// The session has left Established: its routes are void.
     Down,
-    /// Routes came in.
-    Update(Box<Update>),
+    /// Routes came in: the body of an UPDATE that was read without a fault that ends the session.
+    Update(Vec<u8>),
     /// The neighbour wants a family again (RFC 2918).
     Refresh(Family),
     /// For logs and watchers.
@@ -355,11 +354,11 @@ impl Session {
             Heard::Nothing => {}
             Heard::Open => self.opened(conn, now),
             Heard::Up => self.up(conn, now),
-            Heard::Update(update) => {
-                for fault in &update.faults {
+            Heard::Update(body, faults) => {
+                for fault in &faults {
                     self.event(SessionEvent::UpdateFault { detail: fault.to_string() });
                 }
-                self.outputs.push(Output::Update(update));
+                self.outputs.push(Output::Update(body));
             }
             Heard::Refresh(family) => self.outputs.push(Output::Refresh(family)),
             Heard::End(ending) => self.end(conn, ending, now),

@@ -13,7 +13,7 @@ pub mod open;
 pub mod refresh;
 pub mod update;
 
-mod code;
+pub(crate) mod code;
 mod pack;
 #[cfg(test)]
 mod proptests;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use sart_bgp::session::{ConnId, ConnectionEnd};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -27,7 +28,7 @@ const FLUSH_TIME: Duration = Duration::from_secs(2);
 /// The owner's end of a connection. Dropping it delivers what is queued, then closes.
 #[derive(Debug)]
 pub struct Connection {
-    queue: mpsc::Sender<Vec<u8>>,
+    queue: mpsc::Sender<Bytes>,
     queued: Arc<AtomicUsize>,
     /// Dropped with the connection, which tells both tasks.
     _closing: (oneshot::Sender<()>, oneshot::Sender<()>),
@@ -73,7 +74,7 @@ impl Connection {
     ///
     /// # Errors
     /// If too much waits already or the socket has failed.
-    pub fn send(&self, bytes: Vec<u8>) -> Result<(), SendError> {
+    pub fn send(&self, bytes: Bytes) -> Result<(), SendError> {
         let size = bytes.len();
         if self.queued.fetch_add(size, Ordering::Relaxed) + size > SEND_LIMIT {
             return Err(SendError::Full);
@@ -92,11 +93,7 @@ async fn after(closed: oneshot::Receiver<()>, time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-async fn write_all(
-    mut socket: OwnedWriteHalf,
-    mut pending: mpsc::Receiver<Vec<u8>>,
-    queued: Arc<AtomicUsize>,
-) {
+async fn write_all(mut socket: OwnedWriteHalf, mut pending: mpsc::Receiver<Bytes>, queued: Arc<AtomicUsize>) {
     while let Some(bytes) = pending.recv().await {
         if let Err(error) = socket.write_all(&bytes).await {
             tracing::debug!(%error, "sending failed");
@@ -176,8 +173,8 @@ mod tests {
         let (events, _queue) = mpsc::channel(1);
         let (connection, mut far, mut tasks) = connection(events).await;
         far.write_all(&[7; 300_000]).await.unwrap();
-        connection.send(vec![1; 100_000]).unwrap();
-        connection.send(vec![2; 100_000]).unwrap();
+        connection.send(vec![1; 100_000].into()).unwrap();
+        connection.send(vec![2; 100_000].into()).unwrap();
         drop(connection);
         let mut received = Vec::new();
         far.read_to_end(&mut received).await.unwrap();
@@ -211,7 +208,7 @@ mod tests {
         let (connection, _far, _tasks) = connection(events).await;
         let mut sent = 0;
         let error = loop {
-            match connection.send(vec![0; 1024 * 1024]) {
+            match connection.send(vec![0; 1024 * 1024].into()) {
                 Ok(()) => sent += 1,
                 Err(error) => break error,
             }

@@ -1,29 +1,27 @@
-//! What one neighbour is told about one prefix (RFC 4271 sections 5.1 and 9.1.3): which path, with which attributes and
-//! next hop. Only the rule; must never remember what was sent.
+//! What a group is told about one prefix (RFC 4271 sections 5.1 and 9.1.3, RFC 4456 section 8): which path, with which
+//! attributes and next hop. Only the rule, and a memory of what it said about each set; must never remember what was
+//! sent.
 
 use core::net::IpAddr;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::RibConfig;
-use super::decision::DEFAULT_LOCAL_PREF;
-use super::destination::{Destination, Learned, Path};
-use super::intern::Interner;
-use super::peer::PeerConfig;
+use super::answers::{Answer, Answers};
+use super::encode;
+use super::group::{Group, Sent};
+use super::hops::{HopId, Hops};
+use super::peer::Peers;
+use super::rewrite::{self, Outward, Reflection};
+use super::sets::{SetId, Sets};
+use super::summary::Summary;
+use super::table::{DestId, Path, PeerId, Table};
 use crate::config::{LocalPath, TransitPolicy};
 use crate::family::Family;
-use crate::policy::{Changes, Facts, NextHopChange, Source, Verdict};
+use crate::policy::{Changes, Facts, NextHopChange, Signature, Source, Verdict};
 use crate::wire::attr::{Attributes, NextHop};
-
-/// RFC 1997: not beyond our AS.
-const NO_EXPORT: u32 = 0xffff_ff01;
-/// RFC 1997: to nobody.
-const NO_ADVERTISE: u32 = 0xffff_ff02;
-/// RFC 1997: not beyond our member AS, which without confederations is our AS.
-const NO_EXPORT_SUBCONFED: u32 = 0xffff_ff03;
-/// RFC 4360 section 3.1: the bit of an extended community that keeps it inside its AS.
-const EXT_NON_TRANSITIVE: u64 = 0x40 << 56;
 
 /// A route as one neighbour sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,98 +32,270 @@ pub struct Route {
     pub next_hop: NextHop,
 }
 
-/// What is known about a prefix.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Known<'a> {
-    pub prefix: &'a IpNet,
-    pub destination: &'a Destination,
-    pub local: Option<&'a LocalPath>,
+/// Which rewriting a set goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// To another AS, our own path.
+    OwnOut,
+    /// To another AS, a neighbour's path.
+    LearnedOut,
+    /// To our own AS, our own path.
+    OwnIn,
+    /// To our own AS, as it is.
+    LearnedIn,
+    /// To our own AS, from our own AS.
+    Reflected(Reflection),
 }
 
-/// The route to announce; `None` means that the neighbour must not have one.
-pub(crate) fn route(
-    config: &RibConfig,
-    (address, peer): (IpAddr, &PeerConfig),
-    known: Known<'_>,
-    interner: &mut Interner,
-) -> Option<Route> {
-    let family = Family::of_prefix(known.prefix);
-    if !peer.update.families.contains(&family) {
-        return None;
-    }
-    let path = eligible(config, known)?;
-    let own_next_hop = peer.next_hops.next_hop(family);
-    let next_hop = match path.learned {
-        None => {
-            let local = known.local?;
-            own_next_hop.filter(|_| local.is_for(&peer.groups))
+/// Everything a chain's answer depends on besides the set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    way: Way,
+    signature: Signature,
+    /// Only if the chain looks at it.
+    source: Option<Source>,
+}
+
+/// What became of each set on each way, so that a set is rewritten once however many prefixes and groups have it.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    /// The way most routes go, by number of the set.
+    learned_out: Vec<SetId>,
+    others: Answers<Way>,
+}
+
+impl Memo {
+    fn get(&self, set: SetId, way: Way) -> Option<SetId> {
+        match way {
+            Way::LearnedOut => self.learned_out.get(set.at()).copied().filter(|found| found.is_some()),
+            _ => self.others.get(set, &way).map(|answer| answer.set),
         }
-        Some(learned) if !may_pass_on(path, learned, (address, peer)) => None,
-        // RFC 4271 section 5.1.3: an internal neighbour gets the external next hop as it is.
-        Some(_) if peer.update.internal => path.next_hop,
-        Some(_) => own_next_hop,
-    }?;
-    let changes = policy(peer, known.prefix, path)?;
-    let next_hop = match changes.next_hop {
-        None => next_hop,
-        Some(NextHopChange::Own) => own_next_hop?,
-        Some(NextHopChange::Unchanged) => path.next_hop.or(own_next_hop)?,
-        Some(NextHopChange::Address(address)) => address,
+    }
+
+    fn put(&mut self, set: SetId, way: Way, rewritten: SetId, rows: usize) -> Option<SetId> {
+        if way != Way::LearnedOut {
+            return self.others.put(set, way, Answer { set: rewritten, refused: 0 });
+        }
+        if self.learned_out.len() < rows {
+            self.learned_out.resize(rows, SetId::NONE);
+        }
+        self.learned_out[set.at()] = rewritten;
+        None
+    }
+
+    /// The numbers of `freed` may soon mean something else. What they were rewritten to, to be released.
+    pub(crate) fn forget(&mut self, freed: &[SetId]) -> Vec<SetId> {
+        let mut released = self.others.forget(freed);
+        for set in freed {
+            if let Some(rewritten) = self.learned_out.get_mut(set.at()).filter(|found| found.is_some()) {
+                released.push(core::mem::take(rewritten));
+            }
+        }
+        released
+    }
+
+    /// Forgets everything; what is to be released.
+    pub(crate) fn clear(&mut self) -> Vec<SetId> {
+        let mut released = self.others.clear();
+        let all = core::mem::take(&mut self.learned_out).into_iter();
+        released.extend(all.filter(|set| set.is_some()));
+        released
+    }
+}
+
+/// The rule with everything it looks at.
+pub(crate) struct Exporter<'a> {
+    pub config: &'a RibConfig,
+    pub locals: &'a BTreeMap<IpNet, LocalPath>,
+    pub peers: &'a Peers,
+    pub sets: &'a mut Sets,
+    pub hops: &'a mut Hops,
+    pub memo: &'a mut Memo,
+    pub scratch: Vec<u8>,
+}
+
+/// A prefix of a table.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub family: Family,
+    pub table: &'a Table,
+    pub dest: DestId,
+}
+
+impl Exporter<'_> {
+    /// What the group has to be told; no set if it must not have a route.
+    pub(crate) fn wanted(&mut self, group: &mut Group, row: Row<'_>) -> Sent {
+        if !group.key.update.families.contains(&row.family) {
+            return Sent::default();
+        }
+        let path = self.eligible(row);
+        path.and_then(|path| self.route(group, row, path)).unwrap_or_default()
+    }
+
+    /// The path that may leave at all. Without transit our own one does, whatever neighbours say about the prefix.
+    fn eligible(&self, row: Row<'_>) -> Option<Path> {
+        match self.config.transit {
+            TransitPolicy::LocalOnly => {
+                row.table.paths(row.dest).find(|path| path.peer == PeerId::OWN).copied()
+            }
+            TransitPolicy::Full => row.table.best(row.dest).copied(),
+        }
+    }
+
+    /// What the group is told of one path.
+    pub(crate) fn route(&mut self, group: &mut Group, row: Row<'_>, path: Path) -> Option<Sent> {
+        let way = if path.peer == PeerId::OWN {
+            self.own_way(group, row, path)?
+        } else {
+            self.learned_way(group, path)?
+        };
+        let set = if group.key.export.trivial() {
+            self.plain(path.set, way)
+        } else {
+            self.by_chain(group, row, path, way)?
+        };
+        let next_hop = next_hop(self.sets, self.hops, (group, row.family), set)?;
+        let fits = encode::fits(self.sets.canonical(set), (row.family, next_hop), group.form(row.family));
+        fits.then_some(Sent { set, from: path.peer })
+    }
+
+    fn own_way(&self, group: &Group, row: Row<'_>, path: Path) -> Option<Way> {
+        if path.has(Path::GROUPED) {
+            let local = self.locals.get(&row.table.key(row.dest).prefix())?;
+            if !local.is_for(&group.key.groups) {
+                return None;
+            }
+        }
+        Some(if group.key.update.internal { Way::OwnIn } else { Way::OwnOut })
+    }
+
+    /// Whether a neighbour's path may go to the group, and as what.
+    fn learned_way(&self, group: &Group, path: Path) -> Option<Way> {
+        let (summary, internal) = (self.sets.summary(path.set), group.key.update.internal);
+        let stays = summary.has(Summary::NO_ADVERTISE) || (summary.has(Summary::NO_EXPORT) && !internal);
+        // Split horizon; with several members it is the one member's own matter.
+        if stays || group.sole() == Some(path.peer) {
+            return None;
+        }
+        if !internal {
+            return Some(Way::LearnedOut);
+        }
+        let from = self.peers.get(path.peer)?;
+        if !from.config.update.internal {
+            return Some(Way::LearnedIn);
+        }
+        // What came from inside goes inside again only from or to a client (RFC 4271 section 9.2, RFC 4456 section 6).
+        let reflects = from.config.reflector_client || group.key.reflector_client;
+        let reflection = Reflection { originator: from.config.router_id, cluster: self.config.cluster() };
+        reflects.then_some(Way::Reflected(reflection))
+    }
+
+    /// Rewritten without a policy; the same for every group.
+    fn plain(&mut self, set: SetId, way: Way) -> SetId {
+        if let Some(known) = self.memo.get(set, way) {
+            return known;
+        }
+        self.scratch.clear();
+        rewrite_into(self.sets.canonical(set), (self.config.asn, false), way, &mut self.scratch);
+        let hop = self.hop_of(set, way);
+        let rewritten = self.sets.hold(&self.scratch, hop, self.hops);
+        if let Some(forgotten) = self.memo.put(set, way, rewritten, self.sets.rows()) {
+            self.sets.release(forgotten);
+        }
+        rewritten
+    }
+
+    /// RFC 4271 section 5.1.3: an internal neighbour gets the external next hop as it is, others ours.
+    fn hop_of(&self, set: SetId, way: Way) -> HopId {
+        match way {
+            Way::OwnOut | Way::LearnedOut | Way::OwnIn => HopId::NONE,
+            Way::LearnedIn | Way::Reflected(_) => self.sets.summary(set).hop,
+        }
+    }
+
+    /// Rewritten by the group's export chain; `None` if it refuses.
+    fn by_chain(&mut self, group: &mut Group, row: Row<'_>, path: Path, way: Way) -> Option<SetId> {
+        let chain = &group.key.export;
+        let reads = chain.reads();
+        let source = self.peers.get(path.peer).map_or(Source::Local, |peer| peer.policy_source());
+        let question = Question {
+            way,
+            signature: chain.signature(&row.table.key(row.dest).prefix()),
+            source: (reads.source_peer || reads.source_kind).then_some(source),
+        };
+        let answer = match group.judged.get(path.set, &question) {
+            Some(known) => known,
+            None => {
+                let attributes = self.sets.attributes(path.set);
+                let next_hop = self.hops.get(self.sets.summary(path.set).hop).map(|hop| hop.address);
+                let facts = Facts { attributes: &attributes, next_hop, source };
+                let set = match chain.judge(question.signature, &facts) {
+                    Verdict::Accept(changes) => self.changed(path.set, attributes.clone(), &changes, way),
+                    Verdict::Reject(_) => None,
+                };
+                let answer = Answer { set: set.unwrap_or_default(), refused: 0 };
+                if let Some(forgotten) = group.judged.put(path.set, question, answer) {
+                    self.sets.release(forgotten);
+                }
+                answer
+            }
+        };
+        Some(answer.set).filter(|set| set.is_some())
+    }
+
+    /// The set that a chain's changes and the way make of a set, held.
+    fn changed(
+        &mut self,
+        set: SetId,
+        mut attributes: Attributes,
+        changes: &Changes,
+        way: Way,
+    ) -> Option<SetId> {
+        changes.apply(&mut attributes);
+        let mut canonical = Vec::new();
+        attributes.encode(&mut canonical).ok()?;
+        self.scratch.clear();
+        rewrite_into(&canonical, (self.config.asn, changes.sets_med()), way, &mut self.scratch);
+        let hop = match changes.next_hop {
+            None => self.hop_of(set, way),
+            Some(NextHopChange::Own) => HopId::NONE,
+            Some(NextHopChange::Unchanged) => self.sets.summary(set).hop,
+            Some(NextHopChange::Address(address)) => {
+                let hop = self.hops.hold(NextHop { address, link_local: None });
+                let set = self.sets.hold(&self.scratch, hop, self.hops);
+                self.hops.release(hop);
+                return Some(set);
+            }
+        };
+        Some(self.sets.hold(&self.scratch, hop, self.hops))
+    }
+}
+
+fn rewrite_into(canonical: &[u8], (asn, own_med): (u32, bool), way: Way, out: &mut Vec<u8>) {
+    match way {
+        Way::OwnOut => rewrite::external(canonical, Outward { asn, learned: false, own_med }, out),
+        Way::LearnedOut => rewrite::external(canonical, Outward { asn, learned: true, own_med }, out),
+        Way::OwnIn | Way::LearnedIn => rewrite::internal(canonical, None, out),
+        Way::Reflected(reflection) => rewrite::internal(canonical, Some(reflection), out),
+    }
+}
+
+/// The next hop that a set is sent with: its own one, or our address on the group's link. `None` if there is no such
+/// address, or if the group's neighbours cannot be told one of the other family (RFC 8950).
+pub(crate) fn next_hop(
+    sets: &Sets,
+    hops: &Hops,
+    (group, family): (&Group, Family),
+    set: SetId,
+) -> Option<NextHop> {
+    let other_family = family == Family::IPV4_UNICAST && group.key.update.extended_next_hop;
+    let own = || {
+        let same = group.key.next_hops.next_hop(family);
+        let address = same.or(group.key.next_hops.v6.map(IpAddr::V6).filter(|_| other_family))?;
+        Some(NextHop { address, link_local: None })
     };
-    // RFC 8950 is not negotiated here.
-    if next_hop.is_ipv4() != (family == Family::IPV4_UNICAST) {
-        return None;
-    }
-    let attributes = rewrite(config.asn, path, peer.update.internal, &changes);
-    let next_hop = NextHop { address: next_hop, link_local: None };
-    Some(Route { attributes: interner.intern(attributes), next_hop })
-}
-
-/// What the neighbour's export chain changes; `None` if it refuses.
-fn policy(peer: &PeerConfig, prefix: &IpNet, path: &Path) -> Option<Changes> {
-    let source = path.learned.map_or(Source::Local, |learned| learned.policy_source());
-    let facts = Facts { attributes: &path.attributes, next_hop: path.next_hop, source };
-    match peer.policies.export.evaluate(prefix, &facts) {
-        Verdict::Accept(changes) => Some(changes),
-        Verdict::Reject(_) => None,
-    }
-}
-
-/// The path that may leave at all. Without transit our own one does, whatever neighbours say about the prefix.
-fn eligible<'a>(config: &RibConfig, known: Known<'a>) -> Option<&'a Path> {
-    match config.transit {
-        TransitPolicy::LocalOnly => known.destination.local(),
-        TransitPolicy::Full => known.destination.best(),
-    }
-}
-
-/// Whether a neighbour's path may go to another one.
-fn may_pass_on(path: &Path, from: Learned, (to, peer): (IpAddr, &PeerConfig)) -> bool {
-    let internal = peer.update.internal;
-    let stays = path.attributes.communities.iter().any(|community| match *community {
-        NO_ADVERTISE => true,
-        NO_EXPORT | NO_EXPORT_SUBCONFED => !internal,
-        _ => false,
-    });
-    // Split horizon; and what came from inside does not go inside again (RFC 4271 section 9.2).
-    !stays && from.peer != to && !(from.internal && internal)
-}
-
-fn rewrite(asn: u32, path: &Path, internal: bool, changes: &Changes) -> Attributes {
-    let mut attributes = Attributes::clone(&path.attributes);
-    changes.apply(&mut attributes);
-    if internal {
-        attributes.local_pref = Some(attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF));
-        return attributes;
-    }
-    attributes.as_path = attributes.as_path.prepended(asn);
-    attributes.local_pref = None;
-    attributes.originator_id = None;
-    attributes.cluster_list.clear();
-    if path.learned.is_some() {
-        // RFC 4271 section 5.1.4: a MED received is not passed on to another AS; one that we set is.
-        attributes.med = changes.med;
-        attributes.ext_communities.retain(|community| community & EXT_NON_TRANSITIVE == 0);
-    }
-    attributes
+    let next_hop = hops.get(sets.summary(set).hop).or_else(own)?;
+    let fits =
+        Family::of_address(&next_hop.address) == family || (other_family && next_hop.address.is_ipv6());
+    fits.then_some(next_hop)
 }

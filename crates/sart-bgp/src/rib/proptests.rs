@@ -112,7 +112,7 @@ fn run(rib: &mut Rib, step: &Step) {
 proptest! {
     #[test]
     fn tables_advertisements_and_feed_agree_with_the_model(steps in proptest::collection::vec(step(), 1..60)) {
-        let mut rib = Rib::new(rules());
+        let mut rib = super::tests::stage::rib(rules());
         let mut model = Model::default();
         for step in steps.iter().chain([&Step::Flush]) {
             run(&mut rib, step);

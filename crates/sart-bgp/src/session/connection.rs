@@ -9,12 +9,13 @@ use super::retry::Jitter;
 use super::{ConnId, Direction, SessionConfig, SessionState};
 use crate::config::NeighborConfig;
 use crate::family::Family;
+use crate::wire::fault::Fault;
 use crate::wire::frame::{Frame, Framer};
 use crate::wire::message::MessageKind;
 use crate::wire::notification::Notification;
 use crate::wire::open::Open;
 use crate::wire::refresh::RouteRefresh;
-use crate::wire::update::Update;
+use crate::wire::update::{Scratch, UpdateView};
 
 /// How long to wait for an OPEN (RFC 4271 section 8.2.2 suggests 4 minutes).
 const OPEN_HOLD_TIME: Duration = Duration::from_secs(240);
@@ -56,6 +57,7 @@ pub(crate) struct Connection {
     phase: Phase,
     opened_at: Duration,
     framer: Framer,
+    scratch: Scratch,
     negotiated: Option<Negotiated>,
     hold_time: Duration,
     hold_deadline: Option<Duration>,
@@ -70,7 +72,8 @@ pub(crate) enum Heard {
     Open,
     /// The session is up.
     Up,
-    Update(Box<Update>),
+    /// The body of an UPDATE that can be read, and what was wrong with it and survived.
+    Update(Vec<u8>, Vec<Fault>),
     Refresh(Family),
     End(Ending),
 }
@@ -115,6 +118,7 @@ impl Connection {
             phase: Phase::OpenSent,
             opened_at: now,
             framer: Framer::default(),
+            scratch: Scratch::default(),
             negotiated: None,
             hold_time: OPEN_HOLD_TIME,
             hold_deadline: Some(now + OPEN_HOLD_TIME),
@@ -239,8 +243,9 @@ impl Connection {
     fn read_update(&mut self, body: &[u8], now: Duration) -> Heard {
         self.restart_hold(now);
         let Some(negotiated) = &self.negotiated else { return Heard::Nothing };
-        match Update::decode(body, &negotiated.update) {
-            Ok(update) => Heard::Update(Box::new(update)),
+        let read = UpdateView::parse(body, &negotiated.update, &mut self.scratch);
+        match read.map(UpdateView::into_faults) {
+            Ok(faults) => Heard::Update(body.to_vec(), faults),
             Err(fault) => Heard::End(Ending::answered(fault.notification(), &fault.to_string())),
         }
     }

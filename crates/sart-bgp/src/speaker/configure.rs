@@ -11,7 +11,7 @@ use super::neighbor::Neighbor;
 use super::{Applied, PathsUpdated, Running, Speaker, SpeakerOutput};
 use crate::config::{Config, ConfigError, Global, LocalPath, NeighborConfig, PeerPolicies, PolicySource};
 use crate::policy::PolicyConfig;
-use crate::rib::{Rib, RibConfig};
+use crate::rib::{DecisionRules, Rib, RibConfig};
 use crate::session::{Input, Session, SessionConfig};
 use crate::wire::notification::Notification;
 
@@ -161,17 +161,15 @@ impl Speaker {
     fn apply_tables(&mut self, config: &Config, source: PolicySource, now: Duration) -> u32 {
         let global = &config.global;
         let rules = RibConfig {
-            asn: global.asn,
-            router_id: global.router_id,
-            multipath: global.multipath,
-            prefer_oldest: false,
+            decision: DecisionRules { multipath: global.multipath, ..DecisionRules::default() },
             transit: global.transit,
+            ..RibConfig::new(global.asn, global.router_id)
         };
         let running = self.running.get_or_insert_with(|| Running {
             global: global.clone(),
             policy: config.policy.clone(),
             source: source.clone(),
-            rib: Rib::new(rules.clone()),
+            rib: Rib::new(rules.clone(), self.seed),
         });
         running.global = global.clone();
         running.policy.clone_from(&config.policy);

@@ -8,7 +8,6 @@ use super::{Link, LocalAddresses, Speaker, SpeakerInput, SpeakerOutput};
 use crate::family::Family;
 use crate::rib::PeerConfig;
 use crate::session::{ConnId, Direction, Input, Output, SessionEvent};
-use crate::wire::update::Update;
 
 impl Speaker {
     /// Feeds one event. Then drain [`Speaker::poll_output`].
@@ -76,14 +75,16 @@ impl Speaker {
         for output in outputs {
             match output {
                 Output::Dial => self.dial(address),
-                Output::Send { conn, bytes } => self.outputs.push_back(SpeakerOutput::Send { conn, bytes }),
+                Output::Send { conn, bytes } => {
+                    self.outputs.push_back(SpeakerOutput::Send { conn, bytes: bytes.into() });
+                }
                 Output::Close { conn } => {
                     self.connections.remove(&conn);
                     self.outputs.push_back(SpeakerOutput::Close { conn });
                 }
                 Output::Up => self.up(address),
                 Output::Down => self.down(address),
-                Output::Update(update) => self.update(address, &update, now),
+                Output::Update(body) => self.update(address, &body, now),
                 Output::Refresh(family) => self.refresh(address, family),
                 Output::Event(event) => self.event(address, event),
             }
@@ -110,13 +111,11 @@ impl Speaker {
         let (Some(negotiated), Some(link)) = (session.negotiated(), link) else { return };
         // It was made once when the configuration was found good.
         let Ok(policies) = running.source.of(&session.config().neighbor) else { return };
+        let asn = session.config().neighbor.asn;
         let config = PeerConfig {
-            asn: session.config().neighbor.asn,
-            router_id: negotiated.router_id,
-            update: negotiated.update.clone(),
             groups: session.config().neighbor.groups.clone(),
-            next_hops: link.local,
             policies,
+            ..PeerConfig::new(asn, negotiated.router_id, negotiated.update.clone(), link.local)
         };
         running.rib.peer_up(address, config);
     }
@@ -127,11 +126,11 @@ impl Speaker {
         }
     }
 
-    fn update(&mut self, peer: IpAddr, update: &Update, now: Duration) {
-        if let Some(running) = &mut self.running {
-            running.rib.update(peer, update, now);
-        }
-        if let (Some(family), Some(neighbor)) = (update.end_of_rib, self.neighbors.get_mut(&peer)) {
+    fn update(&mut self, peer: IpAddr, body: &[u8], now: Duration) {
+        let Some(running) = &mut self.running else { return };
+        // The session has read the body already, and ends where it cannot be read.
+        let Ok(Some(family)) = running.rib.receive(peer, body, now) else { return };
+        if let Some(neighbor) = self.neighbors.get_mut(&peer) {
             if !neighbor.ended.contains(&family) {
                 neighbor.ended.push(family);
             }

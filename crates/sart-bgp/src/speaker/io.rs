@@ -2,6 +2,8 @@
 
 use core::net::{IpAddr, SocketAddr};
 
+use bytes::Bytes;
+
 use crate::family::Family;
 pub use crate::family::LocalAddresses;
 pub use crate::rib::feed::BestPath;
@@ -69,8 +71,8 @@ pub enum SpeakerOutput {
     Send {
         /// The connection.
         conn: ConnId,
-        /// The bytes.
-        bytes: Vec<u8>,
+        /// The bytes; other connections may share them.
+        bytes: Bytes,
     },
     /// Flush what is queued (briefly), then close. The speaker has forgotten the connection.
     Close {

@@ -57,8 +57,8 @@ impl Speaker {
 
     fn told(&self, running: &Running, address: IpAddr, filter: PathFilter) -> Vec<PathView> {
         let asn = self.neighbors.get(&address).map_or(0, |neighbor| neighbor.session.config().neighbor.asn);
-        let view = |(prefix, route): (&IpNet, &Route)| PathView {
-            prefix: *prefix,
+        let view = |(prefix, route): (IpNet, Route)| PathView {
+            prefix,
             next_hop: Some(route.next_hop.address),
             attributes: route.attributes.clone(),
             peer: Some(address),
@@ -75,13 +75,7 @@ impl Speaker {
     /// of prefix.
     #[must_use]
     pub fn best_paths(&self, families: &[Family]) -> Vec<BestPath> {
-        let wanted = |prefix: &IpNet| families.is_empty() || families.contains(&Family::of_prefix(prefix));
-        self.running
-            .iter()
-            .flat_map(|running| running.rib.destinations())
-            .filter(|(prefix, _)| wanted(prefix))
-            .filter_map(|(_, destination)| destination.published.clone())
-            .collect()
+        self.running.iter().flat_map(|running| running.rib.best_paths(families)).collect()
     }
 }
 
@@ -97,7 +91,7 @@ impl Running {
         let mut views = Vec::new();
         for (prefix, destination) in self.rib.destinations().filter(|(prefix, _)| filter.takes(prefix)) {
             let paths = destination.paths().iter().filter(|path| wanted(path));
-            views.extend(paths.map(|path| self.view(prefix, destination, path, now)));
+            views.extend(paths.map(|path| self.view(&prefix, &destination, path, now)));
         }
         views
     }

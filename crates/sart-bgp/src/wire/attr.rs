@@ -21,6 +21,7 @@ mod tlv;
 pub use self::as_path::{AsPath, Segment, SegmentKind};
 pub use self::block::{AttrBlock, RawAttribute, TooLong};
 pub(crate) use self::multiprotocol::{family_octets, put_next_hop};
+pub(crate) use self::rule::{put as put_attribute, put_header as put_attribute_header};
 pub use self::summary::{AttrSummary, SummaryFlags};
 
 /// Everything a route carries besides its prefix and next hop, after RFC 6793 merging. Shared between routes.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use bytes::Bytes;
 use sart_bgp::family::Family;
 use sart_bgp::session::{ConnId, ConnectionEnd, SessionEvent, SessionState};
 use sart_bgp::speaker::{SpeakerInput, SpeakerOutput};
@@ -70,7 +71,7 @@ impl Owner {
         }
     }
 
-    fn send(&mut self, conn: ConnId, bytes: Vec<u8>) {
+    fn send(&mut self, conn: ConnId, bytes: Bytes) {
         let Some(connection) = self.connections.get(&conn) else { return };
         let Err(error) = connection.send(bytes) else { return };
         if error == SendError::Full {

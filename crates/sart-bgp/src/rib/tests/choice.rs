@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::stage::{OWN_AS, announce, best, ip, net, path, rules, up, withdraw};
 use crate::config::LocalPath;
-use crate::rib::Rib;
+use crate::rib::{DecisionRules, Rib, RibConfig};
 use crate::wire::attr::{Attributes, Origin, Segment, SegmentKind};
 
 const P: &str = "10.0.0.0/24";
@@ -18,7 +18,7 @@ fn with(base: Attributes, edit: impl FnOnce(&mut Attributes)) -> Attributes {
 
 /// Which of neighbours 1 and 2 wins.
 fn winner(first: (u32, Attributes), second: (u32, Attributes)) -> Option<u8> {
-    let mut rib = Rib::new(rules());
+    let mut rib = super::stage::rib(rules());
     up(&mut rib, 1, first.0);
     up(&mut rib, 2, second.0);
     announce(&mut rib, 1, P, first.1);
@@ -73,7 +73,7 @@ fn shorter_cluster_list_then_lower_address_decide_between_reflected_paths() {
 
 #[test]
 fn the_nearer_next_hop_wins_and_a_change_of_distance_is_followed() {
-    let mut rib = Rib::new(rules());
+    let mut rib = super::stage::rib(rules());
     for last in [1, 2] {
         up(&mut rib, last, OWN_AS);
         announce(&mut rib, last, P, path(&[7]));
@@ -91,7 +91,7 @@ fn med_compares_within_its_as_only_whatever_the_order_of_arrival() {
     let routes = [(1, 1, 10), (2, 2, 1), (3, 1, 0)];
     let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     for order in orders {
-        let mut rib = Rib::new(rules());
+        let mut rib = super::stage::rib(rules());
         for (last, asn, med) in order.map(|at| routes[at]) {
             up(&mut rib, last, asn);
             announce(&mut rib, last, P, with(path(&[asn]), |a| a.med = Some(med)));
@@ -103,7 +103,10 @@ fn med_compares_within_its_as_only_whatever_the_order_of_arrival() {
 #[test]
 fn the_oldest_external_path_wins_only_if_asked_for() {
     for (prefer_oldest, expected) in [(false, 1), (true, 2)] {
-        let mut rib = Rib::new(crate::rib::RibConfig { prefer_oldest, ..rules() });
+        let mut rib = super::stage::rib(RibConfig {
+            decision: DecisionRules { prefer_oldest, ..rules().decision },
+            ..rules()
+        });
         up(&mut rib, 2, 2);
         announce(&mut rib, 2, P, path(&[2]));
         up(&mut rib, 1, 1);
@@ -122,7 +125,7 @@ fn the_oldest_external_path_wins_only_if_asked_for() {
 
 #[test]
 fn issue_7_1_5_a_path_without_local_pref_counts_as_100_everywhere() {
-    let mut rib = Rib::new(rules());
+    let mut rib = super::stage::rib(rules());
     up(&mut rib, 1, OWN_AS);
     up(&mut rib, 2, 65002);
     announce(&mut rib, 1, P, with(path(&[65009]), |a| a.local_pref = Some(100)));
@@ -134,7 +137,7 @@ fn issue_7_1_5_a_path_without_local_pref_counts_as_100_everywhere() {
 
 #[test]
 fn equal_paths_of_different_neighbors_form_a_set_that_shrinks_and_grows() {
-    let mut rib = Rib::new(rules());
+    let mut rib = super::stage::rib(rules());
     for last in [1, 2, 3] {
         up(&mut rib, last, u32::from(last));
         announce(&mut rib, last, P, path(&[u32::from(last)]));
@@ -145,7 +148,7 @@ fn equal_paths_of_different_neighbors_form_a_set_that_shrinks_and_grows() {
     assert_eq!(hops(&mut rib), Some(vec![ip(1), ip(2), ip(3)]), "the longer path is not in it");
     withdraw(&mut rib, 2, P);
     assert_eq!(hops(&mut rib), Some(vec![ip(1), ip(3)]));
-    rib.configure(crate::rib::RibConfig { multipath: false, ..rules() });
+    rib.configure(RibConfig { decision: DecisionRules { multipath: false, ..rules().decision }, ..rules() });
     assert_eq!(hops(&mut rib), Some(vec![ip(1)]));
     for last in [1, 3, 4] {
         rib.peer_down(ip(last));

@@ -5,7 +5,7 @@ use crate::config::{
     Config, Global, ImportPolicy, NeighborConfig, PeerPolicies, PolicySource, TransitPolicy,
 };
 use crate::policy::{PolicyConfig, RejectReason};
-use crate::rib::{Refusal, Rib};
+use crate::rib::Refusal;
 
 /// The chains of a neighbour of AS 65001 where the node has these rules.
 fn with_import(ranges: &[&str], protected: &[&str], accept_all: bool) -> PeerPolicies {
@@ -20,7 +20,7 @@ fn with_import(ranges: &[&str], protected: &[&str], accept_all: bool) -> PeerPol
 }
 
 fn refusal(policies: PeerPolicies, prefix: &str) -> Option<Refusal> {
-    let mut rib = Rib::new(rules());
+    let mut rib = super::stage::rib(rules());
     up_with(&mut rib, 1, 65001, policies);
     announce(&mut rib, 1, prefix, path(&[65001]));
     let (counts, _) = rib.counts(ip(1));
@@ -74,7 +74,7 @@ fn a_default_route_is_accepted_beside_protected_prefixes_only_if_a_range_names_i
 
 #[test]
 fn loops_and_our_own_address_as_next_hop_are_refused() {
-    let mut rib = Rib::new(rules());
+    let mut rib = super::stage::rib(rules());
     up(&mut rib, 1, 65001);
     announce(&mut rib, 1, "10.0.0.0/24", path(&[65001, OWN_AS]));
     let mut reflected = path(&[65001]);
@@ -94,12 +94,13 @@ fn loops_and_our_own_address_as_next_hop_are_refused() {
 
 #[test]
 fn changed_rules_judge_old_routes_again_without_the_neighbors_help() {
-    let mut rib = Rib::new(rules());
+    let mut rib = super::stage::rib(rules());
     up_with(&mut rib, 1, 65001, with_import(&[], &[], false));
     announce(&mut rib, 1, "10.1.0.0/16", path(&[65001]));
     announce(&mut rib, 1, "10.2.0.0/16", path(&[65001]));
     rib.set_policies(ip(1), with_import(&["10.1.0.0/16"], &[], false));
     assert_eq!((best(&rib, "10.1.0.0/16"), best(&rib, "10.2.0.0/16")), (Some(1), None));
+    assert_eq!(rib.take_feed().last().map(|best| best.next_hops.len()), Some(1));
     let (counts, _) = rib.counts(ip(1));
     assert_eq!((counts.received, counts.accepted()), (2, 1));
     withdraw(&mut rib, 1, "10.2.0.0/16");

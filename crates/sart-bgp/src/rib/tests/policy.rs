@@ -41,7 +41,7 @@ fn in_ten_one() -> Conditions {
 #[test]
 fn an_import_chain_changes_what_is_compared_and_passed_on() {
     let prefer = Actions { local_pref: Some(200), ..Actions::default() };
-    let mut rib = Rib::new(rules());
+    let mut rib = super::stage::rib(rules());
     up_with(&mut rib, 1, 65001, chains(in_ten_one(), prefer, Then::Next, true));
     up(&mut rib, 2, 65002);
     up(&mut rib, 3, OWN_AS);
@@ -65,7 +65,7 @@ fn an_export_chain_changes_only_what_its_neighbor_is_told() {
         next_hop: Some(NextHopAction::Unchanged),
         ..Actions::default()
     };
-    let mut rib = Rib::new(rules());
+    let mut rib = super::stage::rib(rules());
     up_with(&mut rib, 1, 65001, chains(in_ten_one(), actions, Then::Next, false));
     up(&mut rib, 2, 65002);
     up(&mut rib, 3, 65003);
@@ -93,7 +93,7 @@ fn an_export_chain_changes_only_what_its_neighbor_is_told() {
 fn criterion_17_an_external_neighbor_without_policy_gets_and_gives_nothing_until_one_is_added() {
     let neighbor = NeighborConfig::new("n", ip(1), 65001);
     let denied = of(PolicyConfig::default(), true, &neighbor);
-    let mut rib = Rib::new(rules());
+    let mut rib = super::stage::rib(rules());
     up_with(&mut rib, 1, 65001, denied);
     assert!(rib.originate(LocalPath::new(net("10.9.0.0/24")), super::stage::NOW));
     announce(&mut rib, 1, "10.1.2.0/24", path(&[65001]));
@@ -118,7 +118,7 @@ fn an_internal_neighbor_needs_no_policy() {
 #[test]
 fn a_changed_import_chain_judges_what_was_received_not_what_was_made_of_it() {
     let add = || Actions { med: Some(MedChange::Add(10)), ..Actions::default() };
-    let mut rib = Rib::new(rules());
+    let mut rib = super::stage::rib(rules());
     up_with(&mut rib, 1, 65001, chains(Conditions::default(), add(), Then::Next, true));
     let mut received = path(&[65001]);
     received.med = Some(5);
@@ -137,7 +137,7 @@ fn a_changed_import_chain_judges_what_was_received_not_what_was_made_of_it() {
 #[test]
 fn an_equal_configuration_changes_no_policy_and_sends_nothing() {
     let policies = || chains(in_ten_one(), Actions::default(), Then::Reject, false);
-    let mut rib = Rib::new(rules());
+    let mut rib = super::stage::rib(rules());
     up_with(&mut rib, 1, 65001, policies());
     rib.originate(LocalPath::new(net("10.1.2.0/24")), super::stage::NOW);
     rib.originate(LocalPath::new(net("10.2.2.0/24")), super::stage::NOW);

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::config::{PeerPolicies, TransitPolicy};
 use crate::family::{Family, LocalAddresses};
-use crate::rib::{Outgoing, PeerConfig, Rib, RibConfig};
+use crate::rib::{DecisionRules, Outgoing, PeerConfig, Rib, RibConfig};
 use crate::wire::attr::{AsPath, Attributes, NextHop, Segment, SegmentKind};
 use crate::wire::frame::Framer;
 use crate::wire::message::MessageKind;
@@ -36,12 +36,14 @@ pub(in crate::rib) fn path(asns: &[u32]) -> Attributes {
 /// Accepts everything, multipath and transit on.
 pub(in crate::rib) fn rules() -> RibConfig {
     RibConfig {
-        asn: OWN_AS,
-        router_id: Ipv4Addr::new(10, 0, 0, 1),
-        multipath: true,
-        prefer_oldest: false,
+        decision: DecisionRules { multipath: true, ..DecisionRules::default() },
         transit: TransitPolicy::Full,
+        ..RibConfig::new(OWN_AS, Ipv4Addr::new(10, 0, 0, 1))
     }
+}
+
+pub(in crate::rib) fn rib(config: RibConfig) -> Rib {
+    Rib::new(config, 0x5eed)
 }
 
 pub(in crate::rib) fn context(internal: bool) -> UpdateContext {
@@ -54,15 +56,12 @@ pub(in crate::rib) fn up(rib: &mut Rib, last: u8, asn: u32) {
 }
 
 pub(in crate::rib) fn up_with(rib: &mut Rib, last: u8, asn: u32, policies: PeerPolicies) {
-    let config = PeerConfig {
-        asn,
-        router_id: Ipv4Addr::new(10, 0, 1, last),
-        update: context(asn == OWN_AS),
-        groups: Vec::new(),
-        next_hops: LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 254)), v6: None },
-        policies,
-    };
-    rib.peer_up(ip(last), config);
+    rib.peer_up(ip(last), PeerConfig { policies, ..neighbor(last, asn) });
+}
+
+pub(in crate::rib) fn neighbor(last: u8, asn: u32) -> PeerConfig {
+    let next_hops = LocalAddresses { v4: Some(Ipv4Addr::new(192, 0, 2, 254)), v6: None };
+    PeerConfig::new(asn, Ipv4Addr::new(10, 0, 1, last), context(asn == OWN_AS), next_hops)
 }
 
 pub(in crate::rib) fn announce(rib: &mut Rib, from: u8, prefix: &str, attributes: Attributes) {

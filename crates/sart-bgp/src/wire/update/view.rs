@@ -112,7 +112,7 @@ impl<'a> UpdateView<'a> {
         &self.faults
     }
 
-    pub(super) fn into_faults(self) -> Vec<Fault> {
+    pub(crate) fn into_faults(self) -> Vec<Fault> {
         self.faults
     }
 }

@@ -1,0 +1,81 @@
+//! Writes UPDATEs out of sets and rows of a table, as few as fit. Must never write a message that a receiver has to
+//! refuse.
+
+use super::export::next_hop;
+use super::group::Group;
+use super::hops::Hops;
+use super::key::Key;
+use super::sets::{SetId, Sets};
+use super::table::{DestId, Table};
+use crate::family::Family;
+use crate::wire::attr::{AttrBlock, NextHop};
+use crate::wire::nlri::{V4Route, V6Route};
+use crate::wire::{Announcer, WireForm, Withdrawer};
+
+/// A list up to this length fits any message in any form, whatever else is in it: twice as long for two-octet AS numbers,
+/// beside a next hop and the longest prefix.
+const SMALL: usize = 1900;
+
+/// Whether one route with these attributes fits a message of the form.
+pub(crate) fn fits(canonical: &[u8], (family, next_hop): (Family, NextHop), form: WireForm) -> bool {
+    canonical.len() <= SMALL
+        || Announcer::new(&mut Vec::new(), AttrBlock::new(canonical), next_hop, family, form).is_ok()
+}
+
+/// Messages in the making.
+pub(crate) struct Packer<'a> {
+    sets: &'a Sets,
+    hops: &'a Hops,
+    group: &'a Group,
+    family: Family,
+    table: &'a Table,
+    pub bytes: Vec<u8>,
+    messages: u64,
+}
+
+impl<'a> Packer<'a> {
+    pub(crate) const fn new(
+        (sets, hops): (&'a Sets, &'a Hops),
+        group: &'a Group,
+        family: Family,
+        table: &'a Table,
+    ) -> Self {
+        Self { sets, hops, group, family, table, bytes: Vec::new(), messages: 0 }
+    }
+
+    /// What was written so far, and in how many messages.
+    pub(crate) fn take(&mut self) -> (Vec<u8>, u64) {
+        (core::mem::take(&mut self.bytes), core::mem::take(&mut self.messages))
+    }
+
+    /// Appends one set's routes, each with its path identifier; no set withdraws.
+    pub(crate) fn put(&mut self, set: SetId, routes: impl Iterator<Item = (DestId, u32)>) {
+        let form = self.group.form(self.family);
+        let written = if set.is_some() {
+            let Some(next_hop) = next_hop(self.sets, self.hops, (self.group, self.family), set) else {
+                return;
+            };
+            let attributes = AttrBlock::new(self.sets.canonical(set));
+            let announcer = Announcer::new(&mut self.bytes, attributes, next_hop, self.family, form);
+            // It was found to fit when it was chosen.
+            let Ok(mut announcer) = announcer else { return };
+            for (dest, id) in routes {
+                match self.table.key(dest) {
+                    Key::V4 { bits, len } => announcer.push_v4(V4Route { path_id: id, bits, len }),
+                    Key::V6 { bits, len } => announcer.push_v6(V6Route { path_id: id, bits, len }),
+                }
+            }
+            announcer.finish()
+        } else {
+            let mut withdrawer = Withdrawer::new(&mut self.bytes, self.family, form);
+            for (dest, id) in routes {
+                match self.table.key(dest) {
+                    Key::V4 { bits, len } => withdrawer.push_v4(V4Route { path_id: id, bits, len }),
+                    Key::V6 { bits, len } => withdrawer.push_v6(V6Route { path_id: id, bits, len }),
+                }
+            }
+            withdrawer.finish()
+        };
+        self.messages += written as u64;
+    }
+}

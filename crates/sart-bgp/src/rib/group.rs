@@ -1,0 +1,158 @@
+//! Update groups: neighbours that are told the same in the same form share one Adj-RIB-Out, two words for each prefix.
+//! Must never hold what only one of them is owed.
+
+use super::answers::Answers;
+use super::export::Question;
+use super::key::TABLES;
+use super::peer::PeerConfig;
+use super::sets::SetId;
+use super::table::{DestId, PeerId};
+use crate::family::{Family, LocalAddresses};
+use crate::policy::Chain;
+use crate::wire::WireForm;
+use crate::wire::update::UpdateContext;
+
+/// What decides what a neighbour is told, and how it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupKey {
+    pub update: UpdateContext,
+    pub next_hops: LocalAddresses,
+    pub groups: Vec<String>,
+    pub reflector_client: bool,
+    pub export: Chain,
+    pub extended_messages: bool,
+    pub send_paths: Vec<(Family, u8)>,
+}
+
+impl GroupKey {
+    pub(crate) fn of(config: &PeerConfig) -> Self {
+        Self {
+            update: config.update.clone(),
+            next_hops: config.next_hops,
+            groups: config.groups.clone(),
+            reflector_client: config.reflector_client,
+            export: config.policies.export.clone(),
+            extended_messages: config.extended_messages,
+            send_paths: config.send_paths.clone(),
+        }
+    }
+}
+
+/// What a group was told of a prefix: all members but the one that the route came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub set: SetId,
+    pub from: PeerId,
+}
+
+impl Sent {
+    /// What that member was told.
+    pub(crate) fn to(self, member: PeerId) -> SetId {
+        if self.from == member { SetId::NONE } else { self.set }
+    }
+}
+
+/// The Adj-RIB-Out of a family.
+#[derive(Debug, Default)]
+pub(crate) struct Out {
+    sets: Vec<SetId>,
+    from: Vec<PeerId>,
+    told: u64,
+    /// Of the routes told, how many came from each neighbour.
+    by_source: Vec<u64>,
+}
+
+impl Out {
+    /// Rows that may be taken.
+    pub(crate) const fn rows(&self) -> usize {
+        self.sets.len()
+    }
+
+    pub(crate) fn get(&self, dest: DestId) -> Sent {
+        match (self.sets.get(dest.at()), self.from.get(dest.at())) {
+            (Some(set), Some(from)) => Sent { set: *set, from: *from },
+            _ => Sent::default(),
+        }
+    }
+
+    /// Notes what is told from now on. `rows` is how many rows the table has.
+    pub(crate) fn put(&mut self, dest: DestId, sent: Sent, rows: usize) {
+        if self.sets.len() <= dest.at() {
+            self.sets.resize(rows, SetId::NONE);
+            self.from.resize(rows, PeerId::OWN);
+        }
+        let old = self.get(dest);
+        self.count(old, false);
+        self.count(sent, true);
+        self.sets[dest.at()] = sent.set;
+        self.from[dest.at()] = sent.from;
+    }
+
+    fn count(&mut self, sent: Sent, more: bool) {
+        if !sent.set.is_some() {
+            return;
+        }
+        if self.by_source.len() <= sent.from.at() {
+            self.by_source.resize(sent.from.at() + 1, 0);
+        }
+        let step = |count: &mut u64| *count = if more { *count + 1 } else { *count - 1 };
+        step(&mut self.told);
+        step(&mut self.by_source[sent.from.at()]);
+    }
+
+    /// How many routes a member was told.
+    pub(crate) fn told_to(&self, member: PeerId) -> u64 {
+        self.told - self.by_source.get(member.at()).copied().unwrap_or(0)
+    }
+
+    /// Every set that is held, as often as it is.
+    pub(crate) fn held(&self) -> impl Iterator<Item = SetId> + '_ {
+        self.sets.iter().copied().filter(|set| set.is_some())
+    }
+}
+
+/// Neighbours with one key.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub key: GroupKey,
+    pub members: Vec<PeerId>,
+    pub out: [Out; TABLES],
+    /// Compare every prefix at the next flush, not only changed ones.
+    pub full_pass: bool,
+    /// What the export chain made of each set.
+    pub judged: Answers<Question>,
+}
+
+impl Group {
+    pub(crate) fn new(key: GroupKey) -> Self {
+        Self {
+            key,
+            members: Vec::new(),
+            out: Default::default(),
+            full_pass: true,
+            judged: Answers::default(),
+        }
+    }
+
+    /// The only member: what came from it goes to nobody.
+    pub(crate) fn sole(&self) -> Option<PeerId> {
+        match self.members.as_slice() {
+            [sole] => Some(*sole),
+            _ => None,
+        }
+    }
+
+    /// How messages of a family are written.
+    pub(crate) fn form(&self, family: Family) -> WireForm {
+        WireForm {
+            as4: self.key.update.as4,
+            extended: self.key.extended_messages,
+            path_ids: self.paths(family) > 0,
+        }
+    }
+
+    /// How many paths of each prefix the members are told with path identifiers; 0 is the best one without.
+    pub(crate) fn paths(&self, family: Family) -> u8 {
+        self.key.send_paths.iter().find(|(of, _)| *of == family).map_or(0, |(_, paths)| *paths)
+    }
+}

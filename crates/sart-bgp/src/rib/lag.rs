@@ -1,0 +1,158 @@
+//! Where one neighbour stands in what its group is told: level with it, or behind it with a set of prefixes of its own.
+//! That set is bounded by the table, so that a neighbour that does not read costs next to no memory. Must never hold
+//! messages.
+
+use super::group::Group;
+use super::key::TABLES;
+use super::sets::SetId;
+use super::table::{DestId, PeerId};
+
+/// Octets that may be under way to a neighbour before it counts as slow and gets a set of its own.
+pub(crate) const HIGH_WATER: usize = 4 << 20;
+
+/// A set of row numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Bits(Vec<u64>);
+
+impl Bits {
+    pub(crate) fn has(&self, dest: DestId) -> bool {
+        self.0.get(dest.at() / 64).is_some_and(|word| word >> (dest.at() % 64) & 1 == 1)
+    }
+
+    /// Adds it; whether it is new.
+    pub(crate) fn add(&mut self, dest: DestId) -> bool {
+        let (word, bit) = (dest.at() / 64, 1 << (dest.at() % 64));
+        if self.0.len() <= word {
+            self.0.resize((word + 1).next_multiple_of(64), 0);
+        }
+        let new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        new
+    }
+
+    pub(crate) fn remove(&mut self, dest: DestId) {
+        if let Some(word) = self.0.get_mut(dest.at() / 64) {
+            *word &= !(1 << (dest.at() % 64));
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = DestId> + '_ {
+        let bits = |(at, word): (usize, &u64)| {
+            let mut left = *word;
+            core::iter::from_fn(move || {
+                let bit = left.trailing_zeros();
+                left &= left.wrapping_sub(1);
+                (bit < 64).then_some(DestId(at as u32 * 64 + bit))
+            })
+        };
+        self.0.iter().enumerate().flat_map(bits)
+    }
+}
+
+/// Where a neighbour stands.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    /// It was told what its group was told.
+    Level,
+    /// It is new in its group. What it was told before, by row; [`UNKNOWN`] for something.
+    Joining([Vec<SetId>; TABLES]),
+    /// It was not told everything.
+    Behind(Lag),
+}
+
+/// It was told something, but nobody remembers what.
+pub(crate) const UNKNOWN: SetId = SetId(u32::MAX);
+
+/// What a neighbour has still to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Lag {
+    pending: [Bits; TABLES],
+    /// Of the pending ones, those that it was told something of before.
+    told: [Bits; TABLES],
+    /// Pending ones in the order to send them: table, set at the time, row.
+    queue: Vec<(u8, SetId, DestId)>,
+    next: usize,
+}
+
+impl Lag {
+    /// What a member that joins `group` is owed.
+    pub(crate) fn joining(group: &Group, member: PeerId, before: &[Vec<SetId>; TABLES]) -> Option<Self> {
+        let mut lag = Self::default();
+        let mut owes = false;
+        for (table, before) in before.iter().enumerate() {
+            let rows = group.out[table].rows().max(before.len());
+            for dest in (0..rows as u32).map(DestId) {
+                let now = group.out[table].get(dest).to(member);
+                let was = before.get(dest.at()).copied().unwrap_or_default();
+                if now != was {
+                    lag.owe(table, dest, was.is_some());
+                    owes = true;
+                }
+            }
+        }
+        owes.then_some(lag)
+    }
+
+    /// Notes that it has to hear of a prefix; `told` says whether it was told something of it before.
+    pub(crate) fn owe(&mut self, table: usize, dest: DestId, told: bool) {
+        if self.pending[table].add(dest) {
+            if told {
+                self.told[table].add(dest);
+            } else {
+                self.told[table].remove(dest);
+            }
+        }
+    }
+
+    pub(crate) fn owes(&self, table: usize, dest: DestId) -> bool {
+        self.pending[table].has(dest)
+    }
+
+    /// Every prefix of a table that is owed.
+    pub(crate) fn owed(&self, table: usize) -> impl Iterator<Item = DestId> + '_ {
+        self.pending[table].iter()
+    }
+
+    /// Whether the neighbour was told something of the prefix; only known while it is owed.
+    pub(crate) fn was_told(&self, table: usize, dest: DestId) -> bool {
+        self.told[table].has(dest)
+    }
+
+    /// The next few prefixes to tell of, all of one table, with whether they were told before; they are owed no longer.
+    /// None if nothing is owed.
+    pub(crate) fn take(
+        &mut self,
+        group: &Group,
+        member: PeerId,
+        at_most: usize,
+    ) -> Vec<(usize, DestId, bool)> {
+        if self.next == self.queue.len() {
+            self.sort(group, member);
+        }
+        let mut taken = Vec::new();
+        let first = self.queue.get(self.next).map(|(table, ..)| *table);
+        while let Some((table, _, dest)) = self.queue.get(self.next).copied() {
+            if Some(table) != first || taken.len() == at_most {
+                break;
+            }
+            self.next += 1;
+            let at = usize::from(table);
+            if self.pending[at].has(dest) {
+                self.pending[at].remove(dest);
+                taken.push((at, dest, self.told[at].has(dest)));
+            }
+        }
+        taken
+    }
+
+    /// Withdrawals first, then by set, so that equal ones share messages.
+    fn sort(&mut self, group: &Group, member: PeerId) {
+        self.queue.clear();
+        self.next = 0;
+        for (table, pending) in self.pending.iter().enumerate() {
+            let out = &group.out[table];
+            self.queue.extend(pending.iter().map(|dest| (table as u8, out.get(dest).to(member), dest)));
+        }
+        self.queue.sort_unstable();
+    }
+}

@@ -1,0 +1,318 @@
+//! Brings every neighbour up to date: compares what groups should have with what they were told, and packs only the
+//! difference. Must never announce and withdraw one prefix in one pass, or send a prefix alone while others wait.
+
+use core::net::IpAddr;
+
+use bytes::Bytes;
+
+use super::Rib;
+use super::encode::Packer;
+use super::export::{Exporter, Row};
+use super::group::{Group, Sent};
+use super::key::TABLES;
+use super::lag::{HIGH_WATER, Lag, Progress};
+use super::sets::SetId;
+use super::table::{DestId, PeerId};
+use crate::family::Family;
+
+/// Messages for one neighbour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The neighbour.
+    pub peer: IpAddr,
+    /// Whole messages; shared with other neighbours that are told the same.
+    pub bytes: Bytes,
+    /// How many of them are UPDATEs.
+    pub messages: u64,
+}
+
+/// About this many octets are handed out at a time.
+const CHUNK: usize = 256 << 10;
+/// Prefixes that a neighbour which is behind catches up on at a time.
+const SLICE: usize = 16 << 10;
+
+/// A prefix whose route changed for a group.
+#[derive(Clone, Copy, Debug)]
+struct Shift {
+    dest: DestId,
+    old: Sent,
+    new: Sent,
+}
+
+/// A message's worth for all members that are level, but one: [`PeerId::OWN`] excepts nobody. Ordered so that
+/// withdrawals come first and equal sets together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Change {
+    announces: bool,
+    except: PeerId,
+    set: SetId,
+    dest: DestId,
+}
+
+impl Rib {
+    /// Everything to send because of changes since the last call: differences only, packed. A neighbour whose backlog is
+    /// high gets no more than that; call again after [`Rib::sent_to`].
+    pub fn flush(&mut self) -> Vec<Outgoing> {
+        self.collect_feed();
+        let mut outbox = core::mem::take(&mut self.urgent);
+        for table in 0..TABLES {
+            self.spread(table, &mut outbox);
+        }
+        for group in self.groups.iter_mut().flatten() {
+            group.full_pass = false;
+        }
+        self.admit();
+        for id in self.peers.ids() {
+            self.catch_up(id, &mut outbox);
+        }
+        self.tidy();
+        outbox
+    }
+
+    /// Whether [`Rib::flush`] may have something to say.
+    #[must_use]
+    pub fn wants_flush(&self) -> bool {
+        self.restless
+            || !self.urgent.is_empty()
+            || self.tables.iter().any(super::table::Table::is_dirty)
+            || self.groups.iter().flatten().any(|group| group.full_pass)
+    }
+
+    /// So many octets of what was handed out for a neighbour have left.
+    pub fn sent_to(&mut self, address: IpAddr, octets: usize) {
+        if let Some(peer) = self.peers.find(address).and_then(|id| self.peers.get_mut(id)) {
+            peer.backlog = peer.backlog.saturating_sub(octets);
+            self.restless |= matches!(peer.progress, Progress::Behind(_));
+        }
+    }
+
+    fn spread(&mut self, table: usize, outbox: &mut Vec<Outgoing>) {
+        let dirty = self.tables[table].take_dirty();
+        for at in 0..self.groups.len() {
+            let Some(mut group) = self.groups[at].take() else { continue };
+            let shifts = self.shifts(&mut group, table, &dirty);
+            if !shifts.is_empty() {
+                let level = self.levels(&group, table, &shifts);
+                self.deliver((&group, &level), table, &shifts, outbox);
+            }
+            self.groups[at] = Some(group);
+        }
+        self.forget_empty(table, dirty);
+    }
+
+    /// What changed for a group; its Adj-RIB-Out is up to date from now on.
+    fn shifts(&mut self, group: &mut Group, at: usize, dirty: &[DestId]) -> Vec<Shift> {
+        let (table, family) = (&self.tables[at], Family::SUPPORTED[at]);
+        let mut exporter = Exporter {
+            config: &self.config,
+            locals: &self.locals,
+            peers: &self.peers,
+            sets: &mut self.sets,
+            hops: &mut self.hops,
+            memo: &mut self.memo,
+            scratch: Vec::new(),
+        };
+        let mut shifts = Vec::new();
+        let full = group.full_pass;
+        let mut compare = |dest: DestId| {
+            let new = exporter.wanted(group, Row { family, table, dest });
+            let old = group.out[at].get(dest);
+            if new == old {
+                return;
+            }
+            if new.set.is_some() {
+                exporter.sets.hold_again(new.set);
+            }
+            if old.set.is_some() {
+                exporter.sets.release(old.set);
+            }
+            group.out[at].put(dest, new, table.rows());
+            shifts.push(Shift { dest, old, new });
+        };
+        if full {
+            table.all().for_each(&mut compare);
+        } else {
+            dirty.iter().copied().for_each(&mut compare);
+        }
+        shifts
+    }
+
+    /// The members that are told with the group. Slow ones fall behind here; those behind note what they are owed.
+    fn levels(&mut self, group: &Group, table: usize, shifts: &[Shift]) -> Vec<PeerId> {
+        let mut level = Vec::new();
+        for member in &group.members {
+            let Some(peer) = self.peers.get_mut(*member) else { continue };
+            if matches!(peer.progress, Progress::Level) && peer.backlog > HIGH_WATER {
+                peer.progress = Progress::Behind(Lag::default());
+            }
+            match &mut peer.progress {
+                Progress::Level => level.push(*member),
+                Progress::Joining(_) => {}
+                Progress::Behind(lag) => {
+                    for shift in shifts {
+                        let was = shift.old.to(*member);
+                        if shift.new.to(*member) != was {
+                            lag.owe(table, shift.dest, was.is_some());
+                        }
+                    }
+                }
+            }
+        }
+        level
+    }
+
+    /// Tells the level members.
+    fn deliver(
+        &mut self,
+        (group, level): (&Group, &[PeerId]),
+        table: usize,
+        shifts: &[Shift],
+        outbox: &mut Vec<Outgoing>,
+    ) {
+        if level.is_empty() {
+            return;
+        }
+        let (mut all, mut only) = sort_out(shifts, level);
+        all.sort_unstable();
+        let (shared, family) = ((&self.sets, &self.hops), Family::SUPPORTED[table]);
+        let mut packer = Packer::new(shared, group, family, &self.tables[table]);
+        let mut parts = Vec::new();
+        let mut rest = all.as_slice();
+        while let Some(first) = rest.first() {
+            let same = |change: &&Change| (change.set, change.except) == (first.set, first.except);
+            let (run, tail) = rest.split_at(rest.iter().take_while(same).count());
+            packer.put(first.set, run.iter().map(|change| (change.dest, 0)));
+            rest = tail;
+            let ends = tail.first().is_none_or(|next| next.except != first.except);
+            if ends || packer.bytes.len() >= CHUNK {
+                parts.push((first.except, packer.take()));
+            }
+        }
+        let mut private = Vec::new();
+        only.sort_unstable();
+        for run in only.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
+            packer.put(run[0].1, run.iter().map(|(_, _, dest)| (*dest, 0)));
+            private.push((run[0].0, packer.take()));
+        }
+        for (except, (bytes, messages)) in parts {
+            let bytes = Bytes::from(bytes);
+            for member in level.iter().filter(|member| **member != except) {
+                self.emit(*member, (bytes.clone(), messages), outbox);
+            }
+        }
+        for (member, (bytes, messages)) in private {
+            self.emit(member, (bytes.into(), messages), outbox);
+        }
+    }
+
+    fn emit(&mut self, to: PeerId, (bytes, messages): (Bytes, u64), outbox: &mut Vec<Outgoing>) {
+        if let Some(peer) = self.peers.get_mut(to).filter(|_| !bytes.is_empty()) {
+            peer.backlog += bytes.len();
+            outbox.push(Outgoing { peer: peer.address, bytes, messages });
+        }
+    }
+
+    /// New members learn what they are owed.
+    fn admit(&mut self) {
+        for peer in self.peers.iter_mut() {
+            let Progress::Joining(before) = &peer.progress else { continue };
+            let Some(group) = self.groups.get(peer.group).and_then(Option::as_ref) else { continue };
+            peer.progress = match Lag::joining(group, peer.id, before) {
+                Some(lag) => Progress::Behind(lag),
+                None => Progress::Level,
+            };
+        }
+    }
+
+    /// Tells a neighbour that is behind as much as its backlog allows, and markers once it is level.
+    fn catch_up(&mut self, id: PeerId, outbox: &mut Vec<Outgoing>) {
+        while let Some(peer) = self.peers.get_mut(id)
+            && peer.backlog < HIGH_WATER
+            && let Progress::Behind(lag) = &mut peer.progress
+        {
+            let Some(group) = self.groups.get(peer.group).and_then(Option::as_ref) else { return };
+            let taken = lag.take(group, id, SLICE);
+            let Some((table, ..)) = taken.first().copied() else {
+                peer.progress = Progress::Level;
+                break;
+            };
+            let mut changes: Vec<(SetId, DestId)> = taken
+                .iter()
+                .map(|(_, dest, told)| (group.out[table].get(*dest).to(id), *dest, *told))
+                .filter(|(set, _, told)| set.is_some() || *told)
+                .map(|(set, dest, _)| (set, dest))
+                .collect();
+            changes.sort_unstable();
+            let shared = (&self.sets, &self.hops);
+            let mut packer = Packer::new(shared, group, Family::SUPPORTED[table], &self.tables[table]);
+            for run in changes.chunk_by(|one, other| one.0 == other.0) {
+                packer.put(run[0].0, run.iter().map(|(_, dest)| (*dest, 0)));
+            }
+            let (bytes, messages) = packer.take();
+            self.emit(id, (bytes.into(), messages), outbox);
+            let cleared = taken.into_iter().map(|(_, dest, _)| dest).collect();
+            self.forget_empty(table, cleared);
+        }
+        self.mark(id, outbox);
+    }
+
+    /// Frees rows that have no path and that nobody has to hear of any more.
+    fn forget_empty(&mut self, table: usize, dests: Vec<DestId>) {
+        let empty: Vec<_> = dests.into_iter().filter(|dest| self.tables[table].count(*dest) == 0).collect();
+        if empty.is_empty() {
+            return;
+        }
+        let lags: Vec<&Lag> = self
+            .peers
+            .iter()
+            .filter_map(|peer| match &peer.progress {
+                Progress::Behind(lag) => Some(lag),
+                _ => None,
+            })
+            .collect();
+        for dest in empty {
+            if !lags.iter().any(|lag| lag.owes(table, dest)) {
+                self.tables[table].forget(dest);
+            }
+        }
+    }
+
+    /// Frees sets that nobody holds, and numbers of neighbours that are gone.
+    pub(super) fn tidy(&mut self) {
+        loop {
+            let freed = self.sets.sweep(&mut self.hops);
+            if freed.is_empty() {
+                break;
+            }
+            let mut unheld = self.memo.forget(&freed);
+            unheld.extend(self.groups.iter_mut().flatten().flat_map(|group| group.judged.forget(&freed)));
+            unheld.extend(self.peers.iter_mut().flat_map(|peer| peer.judged.forget(&freed)));
+            for set in unheld {
+                self.sets.release(set);
+            }
+        }
+        self.peers.recycle();
+        self.restless = false;
+    }
+}
+
+/// What goes to all level members but one, and what goes to a single one.
+fn sort_out(shifts: &[Shift], level: &[PeerId]) -> (Vec<Change>, Vec<(PeerId, SetId, DestId)>) {
+    let member = |from: PeerId| if level.contains(&from) { from } else { PeerId::OWN };
+    let (mut all, mut only) = (Vec::with_capacity(shifts.len()), Vec::new());
+    for Shift { dest, old, new } in shifts.iter().copied() {
+        let (was, is) = (member(old.from), member(new.from));
+        if new.set == old.set {
+            // The same route from another neighbour: only the two of them see a difference.
+            only.extend((was != PeerId::OWN).then_some((was, new.set, dest)));
+            only.extend((is != PeerId::OWN).then_some((is, SetId::NONE, dest)));
+            continue;
+        }
+        let (announces, except) = if new.set.is_some() { (true, is) } else { (false, was) };
+        all.push(Change { announces, except, set: new.set, dest });
+        if announces && old.set.is_some() && is != PeerId::OWN && new.from != old.from {
+            only.push((is, SetId::NONE, dest));
+        }
+    }
+    (all, only)
+}
