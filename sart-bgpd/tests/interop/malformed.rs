@@ -17,6 +17,12 @@ const EXTERNAL: u32 = 65_001;
 
 type Change = Box<dyn Fn(Update) -> Update>;
 
+/// What it is, the message, and the NOTIFICATIONs that answer it.
+type Reset = (&'static str, Vec<u8>, &'static [(u8, u8)]);
+
+/// What it is, flags and type, the first value and the second.
+type Twice = (&'static str, (u8, u8), Vec<u8>, Vec<u8>);
+
 fn with(flags: u8, kind: u8, value: &[u8]) -> Change {
     let value = value.to_vec();
     Box::new(move |update| update.with(flags, kind, &value))
@@ -211,7 +217,7 @@ fn criterion_28_the_session_ends_only_where_the_routes_cannot_be_found() {
     };
     let base = Update::announce(&[], &[EXTERNAL], crate::scene::address(0).into());
     let of = |kind: u8, value: &[u8]| base.clone().attribute(NON_TRANSITIVE, kind, value);
-    let cases: Vec<(&str, Vec<u8>, &[(u8, u8)])> = vec![
+    let cases: Vec<Reset> = vec![
         ("next hop of 9 octets", of(MP_REACH, &reach((2, 1), &[0; 9], &v6)).bytes(), &[(3, 1), (3, 9)]),
         ("next hop beyond the attribute", of(MP_REACH, &overrun).bytes(), &[(3, 1), (3, 9)]),
         ("MP_UNREACH_NLRI of two octets", of(MP_UNREACH, &[0, 2]).bytes(), &[(3, 1), (3, 9)]),
@@ -249,13 +255,13 @@ fn criterion_29_of_a_repeated_attribute_the_first_counts_and_a_cut_off_one_withd
     needs!(missing());
     let mut scene = Scene::new("c29", EXTERNAL);
     let community = |value: u8| [0xfd, 0xe9, 0, value];
-    let twice: [(&str, u8, u8, Vec<u8>, Vec<u8>); 4] = [
-        ("ORIGIN", WELL_KNOWN, ORIGIN, vec![0], vec![2]),
-        ("AS_PATH", WELL_KNOWN, AS_PATH, sequence(&[EXTERNAL]), sequence(&[EXTERNAL, 7])),
-        ("COMMUNITIES", TRANSITIVE, COMMUNITIES, community(1).to_vec(), community(2).to_vec()),
-        ("LARGE_COMMUNITY", TRANSITIVE, LARGE_COMMUNITIES, vec![1; 12], vec![2; 12]),
+    let twice: [Twice; 4] = [
+        ("ORIGIN", (WELL_KNOWN, ORIGIN), vec![0], vec![2]),
+        ("AS_PATH", (WELL_KNOWN, AS_PATH), sequence(&[EXTERNAL]), sequence(&[EXTERNAL, 7])),
+        ("COMMUNITIES", (TRANSITIVE, COMMUNITIES), community(1).to_vec(), community(2).to_vec()),
+        ("LARGE_COMMUNITY", (TRANSITIVE, LARGE_COMMUNITIES), vec![1; 12], vec![2; 12]),
     ];
-    for (at, (what, flags, kind, first, second)) in twice.into_iter().enumerate() {
+    for (at, (what, (flags, kind), first, second)) in twice.into_iter().enumerate() {
         let prefix = format!("10.50.{at}.0/24");
         let update = scene.announce(&[&prefix]).with(flags, kind, &first).attribute(flags, kind, &second);
         scene.send(&update);
