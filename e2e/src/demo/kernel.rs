@@ -80,8 +80,7 @@ pub fn datagrams_come_back(context: &Context) -> Result<String> {
         address.with_context(|| format!("{ECHO} has no address yet"))
     })?;
     let client = context.lab.machine(CLIENT_NAME)?;
-    let script =
-        format!("exec 3<>/dev/udp/{address}/{HTTP} && printf sart >&3 && timeout 1 head -c 4 <&3");
+    let script = format!("exec 3<>/dev/udp/{address}/{HTTP} && printf sart >&3 && timeout 1 head -c 4 <&3");
     until("echo", Patience { in_a_row: 10, ..Patience::stable(LIMIT) }, || {
         let echo = exec::stdout(client.command("bash").args(["-c", &script]))?;
         ensure!(echo == "sart", "the answer is {echo:?}");
