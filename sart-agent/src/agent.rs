@@ -10,12 +10,13 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, Sender};
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::cli::Mode;
 use crate::dataplane::PodPath;
 use crate::engine::{Engine, Orders, orders};
 use crate::event::Event;
+use crate::ipam::{self, AddressBook, Wiring};
 use crate::lock::{self, LockError};
 use crate::metrics::Metrics;
 use crate::node::Observed;
@@ -64,9 +65,6 @@ pub enum AgentError {
 
 /// Runs until a signal or an error; what is not on the way from a watch event to the speaker runs on `background`.
 pub async fn run(settings: Settings, background: &Handle) -> Result<(), AgentError> {
-    if settings.mode != Mode::Lb {
-        warn!(mode = ?settings.mode, "this release serves load-balancer addresses only; pods need another CNI");
-    }
     let health = Health::new();
     let readiness = health.require("sync");
     let mut registry = sart_telemetry::metrics::registry("sart_agent");
@@ -90,9 +88,29 @@ pub async fn run(settings: Settings, background: &Handle) -> Result<(), AgentErr
     tasks.spawn(SpeakerClient::new(socket, order, events.clone(), metrics.clone()).run());
     // What is spawned from here on, connections of a new client included, belongs to the other runtime.
     let entered = background.enter();
-    spawn_executors(&mut tasks, settings, client(config)?, (orders, events, metrics))?;
+    let client = client(config)?;
+    let _book = (settings.mode != Mode::Lb).then(|| pods(&mut tasks, &settings, &client, (&orders, &events)));
+    spawn_executors(&mut tasks, settings, client, (orders, events, metrics))?;
     drop(entered);
     wait(tasks).await
+}
+
+/// Starts what looks after this node's blocks and the addresses of its pods.
+fn pods(
+    tasks: &mut JoinSet<()>,
+    settings: &Settings,
+    client: &Client,
+    (orders, events): (&Orders, &Sender<Event>),
+) -> AddressBook {
+    let book = AddressBook::new(ipam::book::COOL_DOWN, Some((client.clone(), Handle::current())));
+    let wiring = Wiring {
+        client: client.clone(),
+        node: settings.node.clone(),
+        events: events.clone(),
+        announced: orders.announced.clone(),
+    };
+    ipam::spawn(tasks, wiring, &book);
+    book
 }
 
 fn client(config: Config) -> Result<Client, AgentError> {

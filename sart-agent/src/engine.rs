@@ -4,9 +4,10 @@
 mod outputs;
 mod take;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use sart_api::{BGPPeerStatus, NodeBGPStatus};
 use sart_telemetry::Readiness;
 use tokio::sync::mpsc::Receiver;
@@ -14,7 +15,7 @@ use tokio::sync::mpsc::Receiver;
 pub use outputs::{Orders, Outputs, SpeakerOrder, StatusOrder, orders};
 
 use crate::event::Event;
-use crate::node::{Observed, Planner, report};
+use crate::node::{Observed, Planner, SpeakerLink, report};
 
 /// `NodeBGP.status` is written at most once in this time.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -45,6 +46,8 @@ pub struct Engine {
     started: Instant,
     reported: Option<Instant>,
     report_due: bool,
+    /// This node's blocks of pods; `None` before they have been listed, or without pods.
+    own_blocks: Option<BTreeSet<IpNet>>,
     /// When the oldest slice event of this round, not yet answered by the speaker, arrived.
     since: Option<Instant>,
 }
@@ -64,6 +67,7 @@ impl Engine {
             started: Instant::now(),
             reported: None,
             report_due: true,
+            own_blocks: None,
             since: None,
         }
     }
@@ -97,6 +101,7 @@ impl Engine {
     }
 
     fn publish(&mut self) {
+        self.tell_announced();
         let plan = self.planner.plan(&self.observed);
         if self.outputs.publish(plan, self.since) {
             self.report_due = true;
@@ -106,6 +111,16 @@ impl Engine {
             self.since = None;
         }
         self.tell_readiness();
+    }
+
+    /// Which of this node's blocks the speaker announces: one that is given back waits for its withdrawal.
+    fn tell_announced(&self) {
+        let up = self.observed.speaker.link == SpeakerLink::Up;
+        let known = self.own_blocks.as_ref().filter(|_| up);
+        let announced = &self.observed.speaker.announced;
+        let still =
+            |own: &BTreeSet<IpNet>| own.iter().filter(|net| announced.contains_key(net)).copied().collect();
+        self.outputs.announced(known.map(still));
     }
 
     fn tell_readiness(&self) {

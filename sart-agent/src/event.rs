@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use ipnet::IpNet;
-use sart_api::{BGPPeerStatus, NodeBGPStatus};
+use sart_api::{BGPPeerStatus, LostBlock, NodeBGPStatus};
 
 use crate::node::{
-    AdvertFact, Announced, BgpFact, Forwarding, NodeFact, ObjectKey, PeerFact, Proxy, ServiceFact, Session,
-    SliceFact, Uplinks,
+    AdvertFact, Announced, BgpFact, BlockAdvertFact, Forwarding, NodeFact, ObjectKey, PeerFact, Proxy,
+    ServiceFact, Session, SliceFact, Uplinks,
 };
 
 /// Watched kinds.
@@ -38,8 +38,10 @@ pub enum Fact {
     NodeBgp(Option<(BgpFact, NodeBGPStatus)>),
     /// A BGPPeer with the status it has.
     BgpPeer(Option<(PeerFact, BGPPeerStatus)>),
-    /// A BGPAdvertisement.
+    /// A BGPAdvertisement; this one is gone, or of neither kind.
     Advertisement(Option<AdvertFact>),
+    /// The BGPAdvertisement of a block of pods.
+    BlockAdvertisement(BlockAdvertFact),
     /// A Service.
     Service(Option<ServiceFact>),
     /// An EndpointSlice and its Service.
@@ -97,6 +99,19 @@ pub enum Event {
     Proxy(Proxy),
     /// Links that lead to neighbours.
     Uplinks(Uplinks),
+    /// This node's blocks of pod addresses.
+    OwnBlocks(OwnBlocks),
+    /// What this node sees of blocks of lost nodes.
+    LostBlocks(Vec<LostBlock>),
+}
+
+/// Blocks of pod addresses whose claim is confirmed as this node's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnBlocks {
+    /// Those whose covering route stands, by name: they may be announced.
+    pub announce: BTreeMap<String, IpNet>,
+    /// All of them.
+    pub all: BTreeSet<IpNet>,
 }
 
 impl Fact {
@@ -106,7 +121,7 @@ impl Fact {
             Self::Node(_) => Kind::Node,
             Self::NodeBgp(_) => Kind::NodeBgp,
             Self::BgpPeer(_) => Kind::BgpPeer,
-            Self::Advertisement(_) => Kind::Advertisement,
+            Self::Advertisement(_) | Self::BlockAdvertisement(_) => Kind::Advertisement,
             Self::Service(_) => Kind::Service,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
         }

@@ -7,6 +7,7 @@ pub mod dataplane;
 pub mod engine;
 pub mod event;
 pub mod forwarding;
+pub mod ipam;
 pub mod lock;
 pub mod metrics;
 pub mod node;

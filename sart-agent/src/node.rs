@@ -17,8 +17,8 @@ mod speaker;
 pub use announce::{Advertised, Withheld};
 pub use backends::Backend;
 pub use facts::{
-    AdvertFact, BgpFact, LocalEndpoint, NodeFact, ObjectKey, PeerFact, PeerProblem, PortFact, ServiceFact,
-    SliceFact, SlicePort, TrafficPolicy, Transport,
+    AdvertFact, BgpFact, BlockAdvertFact, LocalEndpoint, NodeFact, ObjectKey, PeerFact, PeerProblem,
+    PortFact, ServiceFact, SliceFact, SlicePort, TrafficPolicy, Transport,
 };
 pub use grouped::Grouped;
 pub use observed::{

@@ -128,6 +128,7 @@ fn node_status(order: &StatusOrder, written: Option<&NodeBGPStatus>, now: &Time)
         cluster_bgp_refs: None,
         peers: Some(report.peers.clone()),
         advertisements: Some(report.advertisements.clone()),
+        lost_blocks: (!report.lost_blocks.is_empty()).then(|| report.lost_blocks.clone()),
         conditions: merge(&current.conditions, report.conditions.clone(), now),
     };
     (wanted != current).then_some(wanted)

@@ -64,7 +64,10 @@ fn spawn_peers(tasks: &mut JoinSet<()>, client: &Client, node: &str, events: &Se
         kind: Kind::Advertisement,
         api: Api::all(client.clone()),
         config: watcher::Config::default(),
-        read: |object: &BGPAdvertisement| Fact::Advertisement(read::advert(object)),
+        read: |object: &BGPAdvertisement| match read::block_advert(object) {
+            Some(block) => Fact::BlockAdvertisement(block),
+            None => Fact::Advertisement(read::advert(object)),
+        },
     };
     tasks.spawn(run(adverts, events.clone()));
 }

@@ -43,6 +43,10 @@ pub struct Args {
     /// Seconds after which a silent leader is replaced; at least 2. [default: 5]
     #[arg(long, value_name = "SECONDS")]
     pub lease_seconds: Option<u64>,
+    /// Seconds for which a block of a lost node stays unused, after its Node is gone or carries the taint
+    /// node.kubernetes.io/out-of-service. [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    pub lost_node_quarantine_seconds: Option<u64>,
 }
 
 /// What the file may say; unknown keys are refused.
@@ -54,6 +58,7 @@ struct FileConfig {
     namespace: Option<String>,
     identity: Option<String>,
     lease_seconds: Option<u64>,
+    lost_node_quarantine_seconds: Option<u64>,
 }
 
 /// Everything settled.
@@ -69,6 +74,8 @@ pub struct Config {
     pub identity: String,
     /// Lease duration.
     pub lease_seconds: u64,
+    /// How long a block of a lost node stays unused.
+    pub quarantine: Duration,
 }
 
 /// Why the configuration cannot be used.
@@ -115,6 +122,9 @@ impl Config {
             // A restarted process is another candidate: it must not take an old process's lease for its own.
             identity: format!("{name}_{}", std::process::id()),
             lease_seconds,
+            quarantine: Duration::from_secs(
+                args.lost_node_quarantine_seconds.or(file.lost_node_quarantine_seconds).unwrap_or(3600),
+            ),
         })
     }
 

@@ -11,13 +11,14 @@ use k8s_openapi::jiff::Timestamp;
 use sart_api::names;
 use tokio::sync::{mpsc, watch as signal};
 
+use crate::config::Mode;
 use crate::health::Health;
 use crate::key::Key;
 use crate::meta;
 use crate::schedule::Schedule;
 use crate::world::{Update, World};
 use crate::write::{Action, WriteError, Writer};
-use crate::{advertisement, cluster_bgp, node_bgp, pool, service};
+use crate::{advertisement, block, cluster_bgp, node_bgp, pool, service};
 
 /// Longest pause of the loop; the health check sees that it turns.
 const IDLE: Duration = Duration::from_secs(10);
@@ -29,8 +30,38 @@ struct Done {
     errors: Vec<WriteError>,
 }
 
-/// The engine and its inputs.
+/// Which half of the cluster's addresses this controller looks after.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope {
+    /// Virtual addresses, pods or both.
+    pub mode: Mode,
+    /// How long a block of a lost node stays unused.
+    pub quarantine: Duration,
+}
+
+impl Scope {
+    fn plans(self, key: &Key) -> bool {
+        match key {
+            Key::Blocks(_) => self.mode != Mode::Lb,
+            Key::Service(_) => self.mode != Mode::Cni,
+            Key::Pools | Key::Node(_) | Key::Cluster(_) | Key::Advertisement(_) => true,
+        }
+    }
+}
+
+/// What the engine listens to.
+pub struct Inputs {
+    /// Changes of the world.
+    pub changes: mpsc::Receiver<Update>,
+    /// Whether we lead.
+    pub leading: signal::Receiver<bool>,
+    /// Changes when the process ends.
+    pub stop: signal::Receiver<bool>,
+}
+
+/// The engine and its state.
 pub struct Engine {
+    scope: Scope,
     world: World,
     schedule: Schedule,
     writer: Writer,
@@ -41,16 +72,12 @@ pub struct Engine {
 }
 
 /// Runs until `stop` changes.
-pub async fn run(
-    writer: Writer,
-    health: Arc<Health>,
-    mut changes: mpsc::Receiver<Update>,
-    mut leading: signal::Receiver<bool>,
-    mut stop: signal::Receiver<bool>,
-) {
+pub async fn run(scope: Scope, writer: Writer, health: Arc<Health>, inputs: Inputs) {
+    let Inputs { mut changes, mut leading, mut stop } = inputs;
     let (done, mut answers) = mpsc::channel(256);
     let mut engine = Engine {
-        world: World::default(),
+        scope,
+        world: World { quarantine: scope.quarantine, ..World::default() },
         schedule: Schedule::default(),
         writer,
         health,
@@ -120,17 +147,25 @@ impl Engine {
     fn rank(&self, key: &Key) -> (u8, i64, Key) {
         let (class, age) = match key {
             Key::Pools => (0, 0),
-            Key::Node(_) => (1, 0),
-            Key::Cluster(_) => (2, 0),
-            Key::Service(name) => (3, self.world.services.get(name).map_or(0, |s| meta::created(&**s))),
-            Key::Advertisement(_) => (4, 0),
+            Key::Blocks(_) => (1, 0),
+            Key::Node(_) => (2, 0),
+            Key::Cluster(_) => (3, 0),
+            Key::Service(name) => (4, self.world.services.get(name).map_or(0, |s| meta::created(&**s))),
+            Key::Advertisement(_) => (5, 0),
         };
         (class, age, key.clone())
     }
 
     fn plan(&mut self, key: Key) {
-        let now = Time(Timestamp::now());
+        if !self.scope.plans(&key) {
+            return;
+        }
+        let (now, since_start) = (Time(Timestamp::now()), self.now());
         let plan = match &key {
+            Key::Blocks(pool) => {
+                block::watch::note_lost(&mut self.world, pool, since_start);
+                block::plan(&block::observe(&self.world, pool, since_start), &now)
+            }
             Key::Pools => pool::plan(&pool::observe(&self.world), &now),
             Key::Node(name) => node_bgp::plan(&node_bgp::observe(&self.world, name)),
             Key::Cluster(name) => cluster_bgp::plan(&cluster_bgp::observe(&self.world, name), &now),
@@ -144,6 +179,9 @@ impl Engine {
                 self.world.waiting.remove(name);
             }
             self.reserve(name, &plan.actions);
+        }
+        if let Some(again) = plan.again {
+            self.schedule.later(key.clone(), since_start + again);
         }
         if plan.actions.is_empty() {
             self.schedule.forget_failures(&key);
@@ -210,8 +248,8 @@ fn verb(action: &Action) -> &'static str {
     match action {
         Action::Apply(..) => "apply",
         Action::ApplyStatus(..) => "apply_status",
-        Action::Claim(_) => "create",
-        Action::Release { .. } | Action::Delete(..) => "delete",
+        Action::Claim(_) | Action::Create(..) => "create",
+        Action::Release { .. } | Action::Reclaim { .. } | Action::Delete(..) => "delete",
         Action::Warn(_) => "event",
     }
 }

@@ -47,6 +47,8 @@ impl core::fmt::Display for Name {
 pub enum Key {
     /// Every AddressPool at once, because they exclude each other.
     Pools,
+    /// The blocks of a pod pool, their requests and advertisements.
+    Blocks(String),
     /// The NodeBGP of a node and its peers.
     Node(String),
     /// The status of a ClusterBGP.
@@ -63,6 +65,7 @@ impl Key {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Pools => "pools",
+            Self::Blocks(_) => "blocks",
             Self::Node(_) => "node",
             Self::Cluster(_) => "cluster",
             Self::Service(_) => "service",

@@ -3,6 +3,7 @@
 //! One task owns every cache and plans one key at a time; writes run beside it, one batch per key. Each `plan` is pure.
 
 pub mod advertisement;
+pub mod block;
 pub mod cache;
 pub mod cluster_bgp;
 pub mod config;

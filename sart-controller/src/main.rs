@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser as _;
 use sart_controller::config::{Args, Config};
+use sart_controller::engine::{Inputs, Scope};
 use sart_controller::health::Health;
 use sart_controller::lease::{Campaign, Fence};
 use sart_controller::write::Writer;
@@ -59,7 +60,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
     };
     watch::spawn(&client, &changes_in);
     let campaign = tokio::spawn(campaign.run(stopped.clone()));
-    let engine = tokio::spawn(engine::run(Writer { client, fence }, state, changes, leads, stopped));
+    let scope = Scope { mode: config.mode, quarantine: config.quarantine };
+    let inputs = Inputs { changes, leading: leads, stop: stopped };
+    let engine = tokio::spawn(engine::run(scope, Writer { client, fence }, state, inputs));
     terminated().await?;
     stop.send_replace(true);
     engine.await.context("the engine ended by a panic")?;

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt as _};
 use serde_json::{Value, json};
@@ -25,6 +25,13 @@ pub fn uid<T: Resource>(object: &T) -> &str {
 /// Whether deletion has begun.
 pub fn is_going<T: Resource>(object: &T) -> bool {
     object.meta().deletion_timestamp.is_some()
+}
+
+/// Whether a person has marked the node as shut down.
+#[must_use]
+pub fn is_out_of_service(node: &Node) -> bool {
+    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
+    taints.into_iter().flatten().any(|taint| taint.key == keys::OUT_OF_SERVICE)
 }
 
 /// The owner reference of this kind, if any.

@@ -47,6 +47,12 @@ impl Schedule {
         }
     }
 
+    /// The key is planned at this time, if nothing brings it up earlier.
+    pub fn later(&mut self, key: Key, at: Duration) {
+        let due = self.due.entry(key).or_insert(at);
+        *due = at.min(*due);
+    }
+
     /// Keys to plan now, in order; keys whose writes still run stay. Of the folded ones only the longest overdue come, and
     /// none while enough of them are being written.
     pub fn ready(&mut self, now: Duration) -> Vec<Key> {

@@ -5,7 +5,8 @@ use k8s_openapi::api::core::v1::{Node, Service};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
 use sart_api::{
-    AddressBlock, AddressClaim, AddressPool, BGPAdvertisement, BGPPeer, BGPPeerTemplate, ClusterBGP, NodeBGP,
+    AddressBlock, AddressClaim, AddressPool, BGPAdvertisement, BGPPeer, BGPPeerTemplate, BlockRequest,
+    ClusterBGP, NodeBGP,
 };
 use tokio::sync::mpsc::Sender;
 
@@ -23,6 +24,7 @@ pub fn spawn(client: &Client, changes: &Sender<Update>) {
     start::<BGPAdvertisement>(client, changes);
     start::<AddressPool>(client, changes);
     start::<AddressBlock>(client, changes);
+    start::<BlockRequest>(client, changes);
     start::<AddressClaim>(client, changes);
 }
 

@@ -1,12 +1,14 @@
 //! Every cache and the indexes over them; the one place plans read from. Owned by the engine's task alone.
 
 use core::net::IpAddr;
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Node, Service};
-use kube::Resource;
+use kube::{Resource, ResourceExt as _};
 use sart_api::{
-    AddressBlock, AddressClaim, AddressPool, BGPAdvertisement, BGPPeer, BGPPeerTemplate, ClusterBGP, NodeBGP,
+    AddressBlock, AddressClaim, AddressPool, AddressType, BGPAdvertisement, BGPPeer, BGPPeerTemplate,
+    BlockRequest, ClusterBGP, NodeBGP,
 };
 use serde::de::DeserializeOwned;
 
@@ -41,6 +43,8 @@ pub struct World {
     pub pools: Cache<AddressPool>,
     /// AddressBlocks.
     pub blocks: Cache<AddressBlock>,
+    /// BlockRequests.
+    pub requests: Cache<BlockRequest>,
     /// AddressClaims.
     pub claims: Cache<AddressClaim>,
     /// Address → Services that record it in their status.
@@ -55,6 +59,10 @@ pub struct World {
     pub announced: Announced,
     /// Services that could not be served.
     pub waiting: BTreeSet<Name>,
+    /// UID of a block → when this process first knew that its node is lost, since it started.
+    pub lost_since: BTreeMap<String, Duration>,
+    /// How long a block of a lost node stays unused.
+    pub quarantine: Duration,
 }
 
 /// A kind the controller watches.
@@ -77,6 +85,7 @@ impl World {
     pub fn is_ready(&self) -> bool {
         let ours = self.clusters.is_ready() && self.templates.is_ready() && self.node_bgps.is_ready();
         let addresses = self.pools.is_ready() && self.blocks.is_ready() && self.claims.is_ready();
+        let addresses = addresses && self.requests.is_ready();
         let core = self.nodes.is_ready() && self.services.is_ready();
         ours && addresses && core && self.peers.is_ready() && self.adverts.is_ready()
     }
@@ -104,6 +113,7 @@ impl World {
     pub fn keys(&self) -> BTreeSet<Key> {
         let mut keys = self.node_keys();
         keys.insert(Key::Pools);
+        keys.extend(self.pod_pools().into_iter().map(Key::Blocks));
         keys.extend(self.cluster_keys());
         keys.extend(self.services.values().map(|s| Key::Service(Name::of(&**s))));
         keys.extend(self.claims_of.keys().cloned().map(Key::Service));
@@ -118,6 +128,15 @@ impl World {
         let nodes = self.nodes.values().map(|n| Name::of(&**n));
         let named = nodes.chain(self.node_bgps.values().map(|n| Name::of(&**n)));
         named.map(|name| Key::Node(name.name)).collect()
+    }
+
+    /// Every pod pool that exists, is asked for, or has blocks.
+    #[must_use]
+    pub fn pod_pools(&self) -> BTreeSet<String> {
+        let pools = self.pools.values().filter(|p| p.spec.type_ == AddressType::Pod).map(|p| p.name_any());
+        let asked = self.requests.values().map(|r| r.spec.pool.clone());
+        let cut = self.blocks.values().filter(|b| b.spec.type_ == AddressType::Pod);
+        pools.chain(asked).chain(cut.map(|b| b.spec.pool_ref.clone())).collect()
     }
 
     /// A key per ClusterBGP.
@@ -143,7 +162,7 @@ mod tests {
 
     #[test]
     fn issue_7_1_10_the_world_is_ready_only_when_the_last_kind_is_listed() {
-        let kinds: [fn(&mut World); 10] = [
+        let kinds: [fn(&mut World); 11] = [
             listed::<Node>,
             listed::<Service>,
             listed::<ClusterBGP>,
@@ -153,6 +172,7 @@ mod tests {
             listed::<BGPAdvertisement>,
             listed::<AddressPool>,
             listed::<AddressBlock>,
+            listed::<BlockRequest>,
             listed::<AddressClaim>,
         ];
         for last in 0..kinds.len() {

@@ -3,13 +3,13 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use sart_api::{
-    AddressBlock, AddressClaim, AddressPool, BGPAdvertisement, BGPPeer, CONTROLLER_MANAGER, ClaimOwner,
-    ClusterBGP, NodeBGP,
+    AddressBlock, AddressClaim, AddressPool, BGPAdvertisement, BGPPeer, BlockRequest, CONTROLLER_MANAGER,
+    ClaimOwner, ClusterBGP, NodeBGP,
 };
 use serde_json::Value;
 
@@ -32,6 +32,7 @@ pub enum Kind {
     Advertisement,
     Pool,
     Block,
+    Request,
     Claim,
 }
 
@@ -51,7 +52,9 @@ pub enum Action {
     Apply(Target, Value),
     /// Server-side apply of the status.
     ApplyStatus(Target, Value),
-    /// Creates a claim. Its name is its address, so of all creates exactly one succeeds.
+    /// Creates an object whose name stands for what it claims, so that of all creates exactly one succeeds.
+    Create(Target, Value),
+    /// Creates the claim of an address.
     Claim(Value),
     /// Deletes a claim after a live look at its owner.
     Release {
@@ -63,6 +66,15 @@ pub enum Action {
         address: core::net::IpAddr,
         /// Who held it.
         owner: ClaimOwner,
+    },
+    /// Deletes the block of a lost node, after a live look at the node.
+    Reclaim {
+        /// The block.
+        target: Target,
+        /// UID of the block.
+        uid: String,
+        /// Its node.
+        node: String,
     },
     /// Deletes an object, only the one of this UID.
     Delete(Target, String),
@@ -77,13 +89,15 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// Services only: it could not be served and waits for a pool or an address.
     pub waits: bool,
+    /// When to plan again although nothing has changed.
+    pub again: Option<Duration>,
 }
 
 impl Plan {
     /// A plan of these writes.
     #[must_use]
     pub fn of(actions: Vec<Action>) -> Self {
-        Self { actions, waits: false }
+        Self { actions, ..Self::default() }
     }
 }
 
@@ -156,9 +170,21 @@ impl Writer {
         match action {
             Action::Apply(target, body) => self.apply(&target, &body, false, what).await.map(Some),
             Action::ApplyStatus(target, body) => self.apply(&target, &body, true, what).await.map(Some),
-            Action::Claim(body) => self.claim(body, what).await.map(Some),
+            Action::Create(target, body) => self.create(&target, body, what).await.map(Some),
+            Action::Claim(body) => {
+                let name = Name::cluster(body["metadata"]["name"].as_str().unwrap_or_default());
+                self.create(&Target { kind: Kind::Claim, name }, body, what).await.map(Some)
+            }
             Action::Delete(target, uid) => self.delete(&target, uid, what).await.map(Some),
             Action::Warn(event) => self.warn(*event, what).await.map(|()| None),
+            Action::Reclaim { target, uid, node } => {
+                let nodes: Api<Node> = Api::all(self.client.clone());
+                let live = nodes.get_opt(&node).await.map_err(|source| refused(what, source))?;
+                match live.filter(|node| !meta::is_out_of_service(node)) {
+                    Some(back) => Ok(Some(Box::new(move |world: &mut World| world.put(back)))),
+                    None => self.delete(&target, uid, what).await.map(Some),
+                }
+            }
             Action::Release { claim, uid, address, owner } => {
                 if let Some(live) = self.live_holder(&owner, address, what).await? {
                     // Our cache is behind; planning again with what we saw settles it.
@@ -187,18 +213,17 @@ impl Writer {
         absorb(target.kind, answer.map_err(|source| refused(what, source))?, what)
     }
 
-    /// Creates the claim; when another one stands there it is read, so that the next plan sees its owner.
-    async fn claim(&self, body: Value, what: &str) -> Result<Update, WriteError> {
+    /// Creates the object; when another one stands there it is read, so that the next plan sees whose it is.
+    async fn create(&self, target: &Target, body: Value, what: &str) -> Result<Update, WriteError> {
         let object: DynamicObject = parse(body, what)?;
-        let name = Name::cluster(&object.name_any());
-        let api = self.api(&Target { kind: Kind::Claim, name: name.clone() });
+        let api = self.api(target);
         let params =
             PostParams { field_manager: Some(CONTROLLER_MANAGER.to_owned()), ..PostParams::default() };
         let answer = match api.create(&params, &object).await {
-            Err(kube::Error::Api(status)) if status.is_already_exists() => api.get(&name.name).await,
+            Err(kube::Error::Api(status)) if status.is_already_exists() => api.get(&target.name.name).await,
             other => other,
         };
-        absorb(Kind::Claim, answer.map_err(|source| refused(what, source))?, what)
+        absorb(target.kind, answer.map_err(|source| refused(what, source))?, what)
     }
 
     async fn delete(&self, target: &Target, uid: String, what: &str) -> Result<Update, WriteError> {
@@ -252,8 +277,10 @@ pub fn describe(action: &Action) -> String {
     match action {
         Action::Apply(target, _) => format!("{:?} {}", target.kind, target.name),
         Action::ApplyStatus(target, _) => format!("status of {:?} {}", target.kind, target.name),
+        Action::Create(target, _) => format!("{:?} {}", target.kind, target.name),
         Action::Claim(body) => format!("claim {}", body["metadata"]["name"].as_str().unwrap_or_default()),
         Action::Release { claim, .. } => format!("release of claim {claim}"),
+        Action::Reclaim { target, node, .. } => format!("{} of lost node {node}", target.name),
         Action::Delete(target, _) => format!("deletion of {:?} {}", target.kind, target.name),
         Action::Warn(event) => format!("event {}", event.reason.as_deref().unwrap_or_default()),
     }
@@ -272,6 +299,7 @@ fn resource(kind: Kind) -> ApiResource {
         Kind::Advertisement => ApiResource::erase::<BGPAdvertisement>(&()),
         Kind::Pool => ApiResource::erase::<AddressPool>(&()),
         Kind::Block => ApiResource::erase::<AddressBlock>(&()),
+        Kind::Request => ApiResource::erase::<BlockRequest>(&()),
         Kind::Claim => ApiResource::erase::<AddressClaim>(&()),
     }
 }
@@ -287,6 +315,7 @@ fn absorb(kind: Kind, answer: DynamicObject, what: &str) -> Result<Update, Write
         Kind::Advertisement => put::<BGPAdvertisement>(value, what),
         Kind::Pool => put::<AddressPool>(value, what),
         Kind::Block => put::<AddressBlock>(value, what),
+        Kind::Request => put::<BlockRequest>(value, what),
         Kind::Claim => put::<AddressClaim>(value, what),
     }
 }
@@ -306,6 +335,7 @@ fn gone(target: Target, uid: String) -> Update {
         Kind::Advertisement => forget::<BGPAdvertisement>(name, uid),
         Kind::Pool => forget::<AddressPool>(name, uid),
         Kind::Block => forget::<AddressBlock>(name, uid),
+        Kind::Request => forget::<BlockRequest>(name, uid),
         Kind::Claim => forget::<AddressClaim>(name, uid),
     }
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address_pool::AddressType;
+use crate::condition::Condition;
 
 /// A part of a pool. Creating it is the claim on its addresses.
 #[derive(Clone, CustomResource, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -52,7 +53,11 @@ pub struct AddressBlockSpec {
 /// Where the block stands in its pool.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct AddressBlockStatus {
-    /// Slot of the block in its pool, from 0.
+    /// Slot of the block in its pool, from 0; the largest number when it needs more than 32 bits.
     #[serde(default)]
     pub index: u32,
+    /// `Lost`: `True` while the block's node is gone or out of service; says what its reuse waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
 }

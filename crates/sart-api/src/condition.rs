@@ -19,6 +19,8 @@ pub const DATAPLANE: &str = "Dataplane";
 pub const ACCEPTED: &str = "Accepted";
 /// ClusterBGP: `True` when every selected node has what this resource asks for.
 pub const READY: &str = "Ready";
+/// AddressBlock: `True` while its node is gone or out of service.
+pub const LOST: &str = "Lost";
 /// BGPAdvertisement: `True` when at least one session carries the prefix.
 pub const ADVERTISED: &str = "Advertised";
 

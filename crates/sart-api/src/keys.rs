@@ -8,8 +8,12 @@ pub const LOADBALANCER_IPS: &str = "sart.terassyi.net/loadBalancerIPs";
 pub const PEER_GROUP: &str = "bgppeer.sart.terassyi.net/group";
 /// Label of BGPPeer: the node whose agent runs the session.
 pub const PEER_NODE: &str = "bgppeer.sart.terassyi.net/node";
-/// Label of AddressBlock (pod): the node that uses it.
+/// Label of AddressBlock (pod) and BlockRequest: the node that uses it.
 pub const BLOCK_NODE: &str = "addressblock.sart.terassyi.net/node";
+/// Label of AddressBlock (pod): its node is gone or out of service; agents look for routes to it.
+pub const BLOCK_LOST: &str = "addressblock.sart.terassyi.net/lost";
+/// Taint of Node that says it is shut down for good (Kubernetes: non-graceful node shutdown).
+pub const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 /// Label of Node: its ASN, for `asnSelector.from: label`.
 pub const NODE_ASN: &str = "sart.terassyi.net/asn";
 /// Label of Node: its router id, for `routerIdSelector.from: label`.

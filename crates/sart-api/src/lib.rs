@@ -32,7 +32,9 @@ pub use cluster_bgp::{
     RouterIdSelectionType, RouterIdSelector,
 };
 pub use condition::Condition;
-pub use node_bgp::{AdvertisedPrefix, NodeBGP, NodeBGPSpec, NodeBGPStatus, NodePeer, NodePeerStatus, Proof};
+pub use node_bgp::{
+    AdvertisedPrefix, LostBlock, NodeBGP, NodeBGPSpec, NodeBGPStatus, NodePeer, NodePeerStatus, Proof,
+};
 pub use speaker::SpeakerConfig;
 
 /// API group of every kind.

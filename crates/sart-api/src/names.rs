@@ -60,6 +60,15 @@ pub fn block_request(pool: &str, node: &str) -> String {
     bounded(format!("{pool}-{node}"), MAX_NAME)
 }
 
+/// Name of a node's block request when the plain one belongs to another pair of pool and node: (`a`, `b-c`) and (`a-b`, `c`)
+/// share theirs.
+#[must_use]
+pub fn block_request_apart(pool: &str, node: &str) -> String {
+    let digest = digest(&format!("{pool}\n{node}"));
+    let head: String = format!("{pool}-{node}").chars().take(MAX_NAME - DIGEST_DIGITS - 1).collect();
+    format!("{}-{digest}", head.trim_end_matches(['-', '.']))
+}
+
 /// An object name as a label value: node names may be longer than a label value may be.
 #[must_use]
 pub fn label_value(name: &str) -> String {
@@ -83,13 +92,14 @@ fn bounded(name: String, max: usize) -> String {
     if name.len() <= max {
         return name;
     }
-    let digest: String = Sha256::digest(name.as_bytes())
-        .iter()
-        .take(DIGEST_DIGITS / 2)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = digest(&name);
     let head: String = name.chars().take(max - DIGEST_DIGITS - 1).collect();
     format!("{}-{digest}", head.trim_end_matches(['-', '.']))
+}
+
+fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(DIGEST_DIGITS / 2).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -124,6 +134,14 @@ mod tests {
         let v6 = peer(None, "n1", 1, "fd00::9");
         assert_eq!(v6, "n1-1-v6-fd00-0000-0000-0000-0000-0000-0000-0009");
         assert!(!v6.contains(':'));
+    }
+
+    #[test]
+    fn two_requests_of_one_plain_name_stand_apart() {
+        assert_eq!(block_request("a", "b-c"), block_request("a-b", "c"));
+        let (one, other) = (block_request_apart("a", "b-c"), block_request_apart("a-b", "c"));
+        assert_ne!(one, other);
+        assert!(one.starts_with("a-b-c-") && block_request_apart(&"p".repeat(253), "n").len() <= MAX_NAME);
     }
 
     #[test]

@@ -88,6 +88,11 @@ pub struct NodeBGPStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["prefix"]))]
     pub advertisements: Option<Vec<AdvertisedPrefix>>,
+    /// Blocks of lost nodes this node was asked about, sorted by prefix; a block is given to another node only after every
+    /// ready node has seen no route to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["prefix"]))]
+    pub lost_blocks: Option<Vec<LostBlock>>,
     /// `Dataplane`, then `Speaker` last (the STATUS column).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
@@ -115,11 +120,21 @@ pub struct NodePeerStatus {
 pub struct AdvertisedPrefix {
     /// The prefix, such as `10.0.1.0/32`.
     pub prefix: String,
-    /// Why the node may announce it: `Bpf`, the generation was read back from its maps; `KubeProxy`, it stands in kube-proxy's rules.
+    /// Why the node may announce it: `Bpf`, the generation was read back from its maps; `KubeProxy`, it stands in kube-proxy's
+    /// rules; `Route`, a block of pods that is this node's and whose covering route stands.
     pub proof: Proof,
     /// Names of the BGPPeers that carry it, sorted.
     #[serde(default)]
     pub peers: Vec<String>,
+}
+
+/// What a node sees of a block whose node is lost.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct LostBlock {
+    /// The block's prefix.
+    pub prefix: String,
+    /// Whether a route to it, or into it, stands on this node.
+    pub route: bool,
 }
 
 /// Serving proof of a prefix.
@@ -135,4 +150,9 @@ pub enum Proof {
         reason = "documented on the field: variant docs would turn the schema's enum into a oneOf"
     )]
     KubeProxy,
+    #[expect(
+        missing_docs,
+        reason = "documented on the field: variant docs would turn the schema's enum into a oneOf"
+    )]
+    Route,
 }

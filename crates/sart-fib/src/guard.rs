@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use thiserror::Error;
 
-use crate::route::{KernelRoute, RouteKind};
+use crate::route::{KernelRoute, PROTOCOL_BLOCK, RouteKind};
 
 /// Why a prefix is never programmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -17,6 +17,9 @@ pub enum Refusal {
     /// Inside this node's own addresses.
     #[error("{0} is inside {1}, which is local to this node")]
     Local(IpNet, IpNet),
+    /// Inside a block of pod addresses that is this node's.
+    #[error("{0} is inside {1}, a block of this node's pods")]
+    Block(IpNet, IpNet),
     /// Inside a prefix the configuration protects (API server, node addresses).
     #[error("{0} is inside the protected prefix {1}")]
     Protected(IpNet, IpNet),
@@ -36,6 +39,7 @@ enum Why {
     Protected,
     Local,
     Connected,
+    Block,
 }
 
 impl Refusal {
@@ -44,6 +48,7 @@ impl Refusal {
         match self {
             Refusal::Connected(..) => "connected",
             Refusal::Local(..) => "local",
+            Refusal::Block(..) => "block",
             Refusal::Protected(..) => "protected",
             Refusal::Occupied(..) => "occupied",
         }
@@ -58,6 +63,8 @@ impl Guard {
             let prefix = found.route.key.prefix;
             if found.route.kind == RouteKind::Local {
                 taken.insert(prefix, Why::Local);
+            } else if found.route.protocol == PROTOCOL_BLOCK {
+                taken.entry(prefix).or_insert(Why::Block);
             } else if found.is_connected() {
                 taken.entry(prefix).or_insert(Why::Connected);
             }
@@ -76,6 +83,7 @@ impl Guard {
                 None => {}
                 Some(Why::Protected) => return Err(Refusal::Protected(prefix, cover)),
                 Some(Why::Local) => return Err(Refusal::Local(prefix, cover)),
+                Some(Why::Block) => return Err(Refusal::Block(prefix, cover)),
                 Some(Why::Connected) => return Err(Refusal::Connected(prefix, cover)),
             }
         }

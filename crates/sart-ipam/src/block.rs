@@ -76,6 +76,37 @@ pub fn slot_of(pool: IpNet, block: IpNet) -> Option<u128> {
     offset.checked_shr(u32::from(pool.max_prefix_len() - block.prefix_len())).or(Some(0))
 }
 
+/// The slots of `pool` that share no address with any of `taken`, ascending. Blocks of other lengths count as well.
+pub fn free_slots(pool: IpNet, block: u8, taken: &[IpNet]) -> impl Iterator<Item = u128> {
+    let last = last_slot(pool, block).ok();
+    let covered = |net: &IpNet| {
+        let net = if net.contains(&pool) { pool } else { *net };
+        let shift = u32::from(pool.max_prefix_len() - block);
+        let offset = |address| (bits(address) - bits(pool.network())).checked_shr(shift).unwrap_or(0);
+        (offset(net.network()), offset(net.broadcast()))
+    };
+    let inside = taken.iter().filter(|net| pool.contains(*net) || net.contains(&pool));
+    let mut ranges: Vec<(u128, u128)> = last.iter().flat_map(|_| inside.clone().map(covered)).collect();
+    ranges.sort_unstable();
+    let mut ranges = ranges.into_iter().peekable();
+    let mut next = last.map(|_| 0);
+    core::iter::from_fn(move || {
+        let mut slot = next?;
+        while let Some((from, to)) = ranges.next_if(|(from, _)| *from <= slot) {
+            debug_assert!(from <= to);
+            if to >= slot {
+                let Some(behind) = to.checked_add(1) else {
+                    next = None;
+                    return None;
+                };
+                slot = behind;
+            }
+        }
+        next = slot.checked_add(1).filter(|_| last.is_some_and(|last| slot < last));
+        last.filter(|last| slot <= *last).map(|_| slot)
+    })
+}
+
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => u128::from(v4.to_bits()),
@@ -157,6 +188,21 @@ mod tests {
                 prop_assert!(!next.contains(&cut) && !cut.contains(&next));
                 prop_assert!(bits(next.network()) > bits(cut.network()));
             }
+        }
+
+        #[test]
+        fn free_slots_are_those_a_plain_search_finds(
+            len in 24u8..=30, extra in 0u8..=2, taken in prop::collection::vec((any::<u8>(), 22u8..=32), 0..12),
+        ) {
+            let pool = IpNet::from(Ipv4Net::new([10, 0, 0, 0].into(), len).unwrap());
+            let taken: Vec<IpNet> = taken.into_iter()
+                .map(|(low, len)| IpNet::from(Ipv4Net::new([10, 0, 0, low].into(), len).unwrap().trunc())).collect();
+            let plain: Vec<u128> = (0..=last_slot(pool, len + extra).unwrap())
+                .filter(|n| {
+                    let cut = slot(pool, len + extra, *n).unwrap();
+                    !taken.iter().any(|t| t.contains(&cut) || cut.contains(t))
+                }).collect();
+            prop_assert_eq!(free_slots(pool, len + extra, &taken).collect::<Vec<_>>(), plain);
         }
 
         #[test]

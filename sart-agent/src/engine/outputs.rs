@@ -1,10 +1,11 @@
 //! The desired states handed to the executors. Each is a single slot that holds only the newest: an executor that was busy
 //! goes straight to what is wanted now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use ipnet::IpNet;
 use sart_api::{BGPPeerStatus, NodeBGPStatus};
 use tokio::sync::watch;
 
@@ -45,6 +46,7 @@ pub struct Outputs {
     forwarding: watch::Sender<Option<ForwardingPlan>>,
     stoppers: watch::Sender<Option<LoopStoppers>>,
     peers: watch::Sender<Option<Vec<std::net::IpAddr>>>,
+    announced: watch::Sender<Option<BTreeSet<IpNet>>>,
     status: watch::Sender<Arc<StatusOrder>>,
 }
 
@@ -59,6 +61,8 @@ pub struct Orders {
     pub stoppers: watch::Receiver<Option<LoopStoppers>>,
     /// Neighbour addresses, for the search of uplinks; `None` until they have been listed.
     pub peers: watch::Receiver<Option<Vec<std::net::IpAddr>>>,
+    /// For the address book: own blocks that the speaker announces; `None` while that is not known.
+    pub announced: watch::Receiver<Option<BTreeSet<IpNet>>>,
     /// For the status writer.
     pub status: watch::Receiver<Arc<StatusOrder>>,
 }
@@ -69,13 +73,15 @@ pub fn orders() -> (Outputs, Orders) {
     let (forwarding, forwarding_orders) = watch::channel(None);
     let (stoppers, stopper_orders) = watch::channel(None);
     let (peers, peer_orders) = watch::channel(None);
+    let (announced, announced_orders) = watch::channel(None);
     let (status, status_orders) = watch::channel(Arc::default());
-    let outputs = Outputs { plan: Plan::default(), speaker, forwarding, stoppers, peers, status };
+    let outputs = Outputs { plan: Plan::default(), speaker, forwarding, stoppers, peers, announced, status };
     let orders = Orders {
         speaker: speaker_orders,
         forwarding: forwarding_orders,
         stoppers: stopper_orders,
         peers: peer_orders,
+        announced: announced_orders,
         status: status_orders,
     };
     (outputs, orders)
@@ -119,6 +125,15 @@ impl Outputs {
             let listed = Some(addresses);
             let changed = *old != listed;
             *old = listed;
+            changed
+        });
+    }
+
+    /// Says which own blocks the speaker announces.
+    pub fn announced(&self, announced: Option<BTreeSet<IpNet>>) {
+        self.announced.send_if_modified(|old| {
+            let changed = *old != announced;
+            *old = announced;
             changed
         });
     }

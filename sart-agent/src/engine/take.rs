@@ -17,6 +17,14 @@ impl Engine {
             Event::Speaker(event) => self.take_speaker(event),
             Event::Forwarding(forwarding) => self.take_forwarding(forwarding),
             Event::Proxy(proxy) => self.take_proxy(proxy),
+            Event::OwnBlocks(own) => {
+                self.observed.blocks = own.announce;
+                self.own_blocks = Some(own.all);
+            }
+            Event::LostBlocks(lost) => {
+                self.observed.lost_blocks = lost;
+                self.report_due = true;
+            }
             Event::Uplinks(uplinks) => {
                 info!(?uplinks, "uplinks towards the BGP peers");
                 self.observed.uplinks = Some(uplinks);
@@ -36,8 +44,15 @@ impl Engine {
                 self.since.get_or_insert(at);
                 view.slices.remove(&key).into_iter().collect()
             }
+            Fact::BlockAdvertisement(block) => {
+                view.block_adverts.insert(key.clone(), block);
+                view.adverts.remove(&key).into_iter().collect()
+            }
             Fact::Advertisement(Some(advert)) => view.adverts.set(key, advert.service.clone(), advert),
-            Fact::Advertisement(None) => view.adverts.remove(&key).into_iter().collect(),
+            Fact::Advertisement(None) => {
+                view.block_adverts.remove(&key);
+                view.adverts.remove(&key).into_iter().collect()
+            }
             Fact::Service(Some(service)) => {
                 view.services.insert(key.clone(), service);
                 vec![key]
@@ -61,7 +76,10 @@ impl Engine {
                 self.losses.speaker.get_or_insert(self.node_status.backoff);
             }
             Fact::BgpPeer(found) => self.take_peer(&key.name, found),
-            Fact::Service(_) | Fact::EndpointSlice(_) | Fact::Advertisement(_) => {}
+            Fact::Service(_)
+            | Fact::EndpointSlice(_)
+            | Fact::Advertisement(_)
+            | Fact::BlockAdvertisement(_) => {}
         }
         self.report_due = true;
         self.planner.mark(Change::Everything);
@@ -94,7 +112,10 @@ impl Engine {
         let named = |name: &String| ObjectKey::new("", name.clone());
         let gone: Vec<ObjectKey> = match kind {
             Kind::EndpointSlice => view.slices.unseen(seen),
-            Kind::Advertisement => view.adverts.unseen(seen),
+            Kind::Advertisement => {
+                let blocks = view.block_adverts.keys().filter(|key| !seen.contains(key)).cloned();
+                view.adverts.unseen(seen).into_iter().chain(blocks).collect()
+            }
             Kind::Service => view.services.keys().filter(|key| !seen.contains(key)).cloned().collect(),
             Kind::BgpPeer => view.peers.keys().map(named).filter(|key| !seen.contains(key)).collect(),
             Kind::Node | Kind::NodeBgp if seen.is_empty() => vec![ObjectKey::new("", "")],

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use sart_api::Proof;
 
-use super::facts::{AdvertFact, ObjectKey, ServiceFact, TrafficPolicy};
+use super::facts::{AdvertFact, BlockAdvertFact, ObjectKey, ServiceFact, TrafficPolicy};
 use super::observed::Observed;
 use super::proof::{self, ServedPort};
 
@@ -73,6 +73,15 @@ pub(super) fn decide(observed: &Observed, advert: &AdvertFact) -> Result<Adverti
     let announced = observed.speaker.announced.contains_key(&advert.prefix);
     let proof = proof::find(observed, service.policy, &backed, announced).map_err(Withheld::NoProof)?;
     Ok(Advertised { prefix: advert.prefix, groups: advert.groups.clone().into(), proof })
+}
+
+/// The blocks of pods this node originates: its own ones, of which a read has confirmed claim and covering route.
+pub(super) fn blocks(observed: &Observed) -> impl Iterator<Item = (ObjectKey, Advertised)> {
+    let ours = |advert: &BlockAdvertFact| observed.blocks.get(&advert.block) == Some(&advert.prefix);
+    observed.block_adverts.iter().filter(move |(_, advert)| ours(advert)).map(|(key, advert)| {
+        let groups = advert.groups.clone().into();
+        (key.clone(), Advertised { prefix: advert.prefix, groups, proof: Proof::Route })
+    })
 }
 
 /// The Service that holds the advertised address now, and the ports behind it.

@@ -109,6 +109,17 @@ pub struct AdvertFact {
     pub generation: i64,
 }
 
+/// A BGPAdvertisement of type `pod`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockAdvertFact {
+    /// Name of the AddressBlock.
+    pub block: String,
+    /// Prefix to originate.
+    pub prefix: IpNet,
+    /// Peer groups it goes to; empty means all.
+    pub groups: Vec<String>,
+}
+
 /// This node's own Node object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeFact {

@@ -7,10 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use sart_api::LostBlock;
 use sart_netlink::ServiceRules;
 
 use super::backends::Backend;
-use super::facts::{AdvertFact, BgpFact, NodeFact, ObjectKey, PeerFact, ServiceFact, SliceFact, Transport};
+use super::facts::{
+    AdvertFact, BgpFact, BlockAdvertFact, NodeFact, ObjectKey, PeerFact, ServiceFact, SliceFact, Transport,
+};
 use super::grouped::Grouped;
 
 /// Address, protocol and port of a Service as the client dials it.
@@ -160,6 +163,12 @@ pub struct Observed {
     pub peers: BTreeMap<String, PeerFact>,
     /// Service advertisements by Service.
     pub adverts: Grouped<AdvertFact>,
+    /// Advertisements of blocks of pods, of whatever node.
+    pub block_adverts: BTreeMap<ObjectKey, BlockAdvertFact>,
+    /// This node's blocks that may be announced: claim confirmed, covering route read back. By name.
+    pub blocks: BTreeMap<String, IpNet>,
+    /// What this node sees of blocks of lost nodes.
+    pub lost_blocks: Vec<LostBlock>,
     /// LoadBalancer Services of ours.
     pub services: BTreeMap<ObjectKey, ServiceFact>,
     /// EndpointSlices by Service.

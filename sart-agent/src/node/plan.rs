@@ -100,6 +100,10 @@ pub(super) fn assemble<'a>(observed: &Observed, services: impl Iterator<Item = &
         let advertised = service.decisions.iter().filter_map(|(_, decision)| decision.as_ref().ok());
         paths.extend(advertised.map(|path| (path.prefix, path.groups.clone())));
     }
+    for (key, path) in announce::blocks(observed) {
+        paths.insert(path.prefix, path.groups.clone());
+        decisions.insert(key, Ok(path));
+    }
     retain_announced(observed, &paths, &mut rows);
     let (config, peer_problems) = speaker::configure(observed);
     let speaker = config

@@ -10,8 +10,8 @@ use kube::ResourceExt;
 use sart_api::{AddressType, BGPAdvertisement, BGPPeer, NodeBGP, keys};
 
 use super::facts::{
-    AdvertFact, BgpFact, LocalEndpoint, NodeFact, ObjectKey, PeerFact, PeerProblem, PortFact, ServiceFact,
-    SliceFact, SlicePort, TrafficPolicy, Transport,
+    AdvertFact, BgpFact, BlockAdvertFact, LocalEndpoint, NodeFact, ObjectKey, PeerFact, PeerProblem,
+    PortFact, ServiceFact, SliceFact, SlicePort, TrafficPolicy, Transport,
 };
 
 /// Label that keeps a node out of external load balancing, whatever its value.
@@ -131,6 +131,20 @@ pub fn advert(advert: &BGPAdvertisement) -> Option<AdvertFact> {
         prefix: prefix.trunc(),
         groups: advert.spec.groups.clone().unwrap_or_default(),
         generation: advert.metadata.generation.unwrap_or_default(),
+    })
+}
+
+/// The advertisement of a block of pods.
+pub fn block_advert(advert: &BGPAdvertisement) -> Option<BlockAdvertFact> {
+    if advert.spec.type_ != AddressType::Pod || advert.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let owner = advert.owner_references().iter().find(|owner| owner.kind == "AddressBlock")?;
+    let prefix: IpNet = advert.spec.cidr.parse().ok()?;
+    Some(BlockAdvertFact {
+        block: owner.name.clone(),
+        prefix: prefix.trunc(),
+        groups: advert.spec.groups.clone().unwrap_or_default(),
     })
 }
 

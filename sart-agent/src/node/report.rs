@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sart_api::condition::{DATAPLANE, SESSION, SPEAKER};
-use sart_api::{AdvertisedPrefix, BGPPeerSpec, Condition, NodePeerStatus, node_bgp};
+use sart_api::{AdvertisedPrefix, BGPPeerSpec, Condition, LostBlock, NodePeerStatus, node_bgp};
 
 use super::facts::PeerFact;
 use super::observed::{Forwarding, Observed, Session, SpeakerLink};
@@ -20,6 +20,8 @@ pub struct NodeReport {
     pub peers: Vec<NodePeerStatus>,
     /// Announced prefixes, sorted.
     pub advertisements: Vec<AdvertisedPrefix>,
+    /// What this node sees of blocks of lost nodes.
+    pub lost_blocks: Vec<LostBlock>,
     /// `Dataplane`, then `Speaker` last.
     pub conditions: Vec<Condition>,
 }
@@ -33,6 +35,7 @@ pub fn node(observed: &Observed, plan: &Plan) -> NodeReport {
     NodeReport {
         peers: observed.peers.iter().map(|(name, peer)| session(observed, plan, name, peer)).collect(),
         advertisements: advertisements(observed, plan),
+        lost_blocks: observed.lost_blocks.clone(),
         conditions: vec![dataplane(observed).observed(generation), speaker(observed).observed(generation)],
     }
 }

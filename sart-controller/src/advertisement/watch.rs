@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt as _;
 use sart_api::{AdvertisedPrefix, BGPAdvertisement, NodeBGP};
 
+use crate::block;
 use crate::cache::Cache;
 use crate::key::{Key, Name};
 use crate::meta;
@@ -15,11 +16,12 @@ impl Watched for BGPAdvertisement {
         &mut world.adverts
     }
 
-    fn touches(_world: &World, old: Option<&Self>, new: Option<&Self>) -> Vec<Key> {
+    fn touches(world: &World, old: Option<&Self>, new: Option<&Self>) -> Vec<Key> {
         let mut keys = Vec::new();
         let facts = |a: &BGPAdvertisement| (a.uid(), a.spec.clone(), a.metadata.deletion_timestamp.clone());
         if old.map(facts) != new.map(facts) {
             keys.extend(old.or(new).and_then(meta::service_of).map(Key::Service));
+            keys.extend(old.or(new).and_then(|a| block::watch::pool_of_advert(world, a)));
             keys.extend(new.map(|a| Key::Advertisement(Name::of(a))));
         }
         keys

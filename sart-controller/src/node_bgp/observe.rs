@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
-use sart_api::{BGPPeer, BGPPeerTemplateSpec, ClusterBGP, NodeBGP};
+use sart_api::condition::{self, ACCEPTED};
+use sart_api::{AddressPool, AddressType, BGPPeer, BGPPeerTemplateSpec, ClusterBGP, NodeBGP};
 
 use crate::key::Name;
 use crate::meta;
@@ -20,6 +21,8 @@ pub struct Observed {
     pub node: Option<Arc<Node>>,
     /// ClusterBGPs that select it, the oldest first.
     pub clusters: Vec<Arc<ClusterBGP>>,
+    /// Prefixes of the accepted pod pools: pods of other nodes are reached by routes to their parts.
+    pub pod_ranges: Vec<String>,
     /// Every template by name.
     pub templates: BTreeMap<String, BGPPeerTemplateSpec>,
     /// Its NodeBGP.
@@ -43,12 +46,18 @@ pub fn observe(world: &World, name: &str) -> Observed {
     Observed {
         name: name.to_owned(),
         clusters,
+        pod_ranges: world.pools.values().filter(|p| is_pod_range(p)).map(|p| p.spec.cidr.clone()).collect(),
         templates: world.templates.values().map(|t| (t.name_any(), t.spec.clone())).collect(),
         node_bgp: world.node_bgps.get(&Name::cluster(name)).cloned(),
         peers,
         foreign,
         node,
     }
+}
+
+fn is_pod_range(pool: &AddressPool) -> bool {
+    let conditions = pool.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
+    pool.spec.type_ == AddressType::Pod && condition::is_true(conditions, ACCEPTED)
 }
 
 /// Whether the ClusterBGP selects the node.

@@ -84,8 +84,8 @@ pub fn wanted(observed: &Observed) -> Wanted {
         wanted.problems.extend(disagreement(first, cluster, asn, node.labels()));
     }
     wanted.refs.sort();
-    let mut ranges: Vec<String> =
-        observed.clusters.iter().flat_map(|c| c.spec.import_ranges.iter().flatten().cloned()).collect();
+    let named = observed.clusters.iter().flat_map(|c| c.spec.import_ranges.iter().flatten());
+    let mut ranges: Vec<String> = named.chain(&observed.pod_ranges).cloned().collect();
     ranges.sort();
     ranges.dedup();
     wanted.spec = Some(NodeBGPSpec {

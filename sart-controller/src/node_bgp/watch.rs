@@ -8,6 +8,8 @@ use sart_api::{BGPPeer, NodeBGP};
 
 use super::observe::internal_address;
 use crate::advertisement;
+use crate::block;
+use crate::block::observe::is_ready;
 use crate::cache::Cache;
 use crate::key::Key;
 use crate::world::{Watched, World};
@@ -20,12 +22,26 @@ impl Watched for Node {
     fn touches(world: &World, old: Option<&Self>, new: Option<&Self>) -> Vec<Key> {
         // Heartbeats change nothing we read.
         let facts = |node: &Node| (node.uid(), node.labels().clone(), internal_address(node));
-        if old.map(facts) == new.map(facts) {
-            return Vec::new();
+        let mut keys = blocks_touched(world, old, new);
+        if old.map(facts) != new.map(facts) {
+            keys.extend(old.or(new).map(|n| Key::Node(n.name_any())));
+            keys.extend(world.cluster_keys());
         }
-        let node = old.or(new).map(|n| Key::Node(n.name_any()));
-        node.into_iter().chain(world.cluster_keys()).collect()
+        keys
     }
+}
+
+/// Blocks wait for what a node's life and health say.
+fn blocks_touched(world: &World, old: Option<&Node>, new: Option<&Node>) -> Vec<Key> {
+    let life = |node: &Node| (node.uid(), crate::meta::is_out_of_service(node));
+    let mut keys = Vec::new();
+    if old.map(life) != new.map(life) {
+        keys.extend(old.or(new).iter().flat_map(|n| block::watch::pools_of_node(world, &n.name_any())));
+    }
+    if old.map(is_ready) != new.map(is_ready) {
+        keys.extend(block::watch::pools_with_lost(world));
+    }
+    keys
 }
 
 impl Watched for NodeBGP {
@@ -41,6 +57,10 @@ impl Watched for NodeBGP {
         let refs = |n: &NodeBGP| n.status.as_ref().and_then(|s| s.cluster_bgp_refs.clone());
         let facts = |n: &NodeBGP| (n.uid(), n.spec.clone(), refs(n), n.labels().clone());
         let mut keys = advertisement::watch::touched_by_reports(world, old, new);
+        let lost = |n: &NodeBGP| n.status.as_ref().and_then(|s| s.lost_blocks.clone());
+        if old.map(lost) != new.map(lost) {
+            keys.extend(block::watch::pools_with_lost(world));
+        }
         if old.map(facts) != new.map(facts) {
             keys.extend(old.or(new).map(|n| Key::Node(n.name_any())));
             keys.extend(world.cluster_keys());

@@ -1,6 +1,7 @@
-//! Which plans a change of a pool or a block concerns.
+//! Which plans a change of a pool concerns.
 
-use sart_api::{AddressBlock, AddressPool};
+use kube::ResourceExt as _;
+use sart_api::{AddressPool, AddressType};
 
 use crate::cache::Cache;
 use crate::key::Key;
@@ -11,19 +12,13 @@ impl Watched for AddressPool {
         &mut world.pools
     }
 
-    fn touches(world: &World, _old: Option<&Self>, _new: Option<&Self>) -> Vec<Key> {
+    fn touches(world: &World, old: Option<&Self>, new: Option<&Self>) -> Vec<Key> {
         // A pool that opens may serve whoever waits.
         let waiting = world.waiting.iter().cloned().map(Key::Service);
-        std::iter::once(Key::Pools).chain(waiting).collect()
-    }
-}
-
-impl Watched for AddressBlock {
-    fn cache(world: &mut World) -> &mut Cache<Self> {
-        &mut world.blocks
-    }
-
-    fn touches(_world: &World, _old: Option<&Self>, _new: Option<&Self>) -> Vec<Key> {
-        vec![Key::Pools]
+        let pod = old.or(new).filter(|pool| pool.spec.type_ == AddressType::Pod);
+        let blocks = pod.map(|pool| Key::Blocks(pool.name_any()));
+        // Every node imports the prefixes of pod pools.
+        let nodes = pod.into_iter().flat_map(|_| world.node_keys());
+        std::iter::once(Key::Pools).chain(waiting).chain(blocks).chain(nodes).collect()
     }
 }

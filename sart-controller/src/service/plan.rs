@@ -52,12 +52,12 @@ pub fn plan(observed: &Observed<'_>, now: &Time) -> Plan {
         .map(|address| bodies::claim(service, *address, &observed.pools))
         .collect();
     if !missing.is_empty() {
-        return Plan { actions: missing, waits };
+        return Plan { actions: missing, waits, again: None };
     }
     let mut actions = record(service, &verdict, now);
     actions.extend(advertise(service, observed, &verdict.addresses));
     actions.extend(release(observed, uid, &verdict.addresses, &recorded(service)));
-    Plan { actions, waits }
+    Plan { actions, waits, again: None }
 }
 
 fn judge(service: &Service, observed: &Observed<'_>) -> Verdict {

@@ -100,6 +100,7 @@ fn model_apply(world: &mut World, actions: Vec<Action>) {
                 world.remove::<AddressClaim>(&Name::cluster(&claim), &uid);
             }
             Action::Warn(_) => {}
+            Action::Create(..) | Action::Reclaim { .. } => panic!("Services never plan {action:?}"),
         }
     }
 }

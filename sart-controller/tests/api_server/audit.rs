@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::cluster::Cluster;
@@ -58,4 +59,32 @@ pub fn double_owners(cluster: &Cluster) -> Vec<String> {
         }
     }
     doubles
+}
+
+/// Replays every create and deletion of a block: the pairs of blocks that ever shared an address at the same time.
+pub fn overlapping_blocks(cluster: &Cluster) -> Vec<String> {
+    let log = std::fs::read_to_string(cluster.audit_log()).unwrap_or_default();
+    let mut live: BTreeMap<String, IpNet> = BTreeMap::new();
+    let mut overlaps = Vec::new();
+    for entry in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let block = entry["objectRef"]["resource"] == "addressblocks";
+        let done = entry["responseStatus"]["code"].as_u64().is_some_and(|code| code < 300);
+        let object = &entry["responseObject"];
+        if !(block && done) {
+            continue;
+        }
+        if entry["verb"] == "delete" {
+            live.remove(entry["objectRef"]["name"].as_str().unwrap());
+            continue;
+        }
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let net: IpNet = object["spec"]["cidr"].as_str().unwrap().parse().unwrap();
+        for (other, taken) in live.iter().filter(|(other, _)| **other != name) {
+            if taken.contains(&net) || net.contains(taken) {
+                overlaps.push(format!("{name} {net} and {other} {taken}"));
+            }
+        }
+        live.insert(name, net);
+    }
+    overlaps
 }

@@ -55,7 +55,7 @@ impl Cluster {
         };
         cluster.network();
         cluster.control_plane();
-        for part in ["crd", "rbac"] {
+        for part in ["crd", "rbac", "rbac-pods"] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests").join(part);
             cluster.kubectl_ok(&["apply", "-k", folder.to_str().unwrap()]);
         }
@@ -122,7 +122,13 @@ impl Cluster {
         self.next_port += 1;
         let mut command = self.inside(Path::new(env!("CARGO_BIN_EXE_sart-controller")));
         command
-            .args(["--mode=lb", "--lease-seconds=2", "--identity", name])
+            .args([
+                "--mode=dual",
+                "--lease-seconds=2",
+                "--lost-node-quarantine-seconds=2",
+                "--identity",
+                name,
+            ])
             .arg(format!("--http-port={}", self.next_port))
             .env("KUBECONFIG", self.kubeconfig("controller"))
             .env("RUST_LOG", "info");

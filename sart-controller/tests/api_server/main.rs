@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step of a test ends the test")]
 
 mod audit;
+mod blocks;
 mod cluster;
 mod leader;
 mod schema;

@@ -29,6 +29,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
             "sart-dataplane",
             "sart-ebpf-common",
             "sart-fib",
+            "sart-ipam",
             "sart-netlink",
             "sart-rpc",
             "sart-telemetry",

@@ -30,6 +30,7 @@ fn controller() -> Vec<Value> {
             &["nodebgps", "bgppeers", "bgpadvertisements", "addressblocks", "addressclaims"],
             &["get", "list", "watch", "create", "patch", "delete"],
         ),
+        rule(sart, &["blockrequests"], &READ),
         rule(sart, &["nodebgps/status", "bgpadvertisements/status"], &["patch"]),
     ];
     let lease = vec![
@@ -43,6 +44,28 @@ fn controller() -> Vec<Value> {
         binding("ClusterRole", name),
         role("Role", name, lease),
         binding("Role", name),
+    ]
+}
+
+/// What the modes `cni` and `dual` need beside the rest: the controller answers requests for blocks, the agent asks for
+/// blocks and reads who its pods are.
+pub fn pod_files() -> Vec<(&'static str, Vec<Value>)> {
+    let sart = "sart.terassyi.net";
+    let controller = vec![rule(sart, &["addressblocks/status", "blockrequests/status"], &["patch"])];
+    let agent = vec![
+        rule("", &["pods", "namespaces"], &READ),
+        rule(sart, &["addresspools", "addressblocks"], &READ),
+        rule(sart, &["blockrequests"], &["get", "list", "watch", "create", "patch", "delete"]),
+    ];
+    let documents = |account: &str, rules: Vec<Value>| {
+        let name = format!("{account}-pods");
+        let mut binding = binding("ClusterRole", &name);
+        binding["subjects"][0]["name"] = json!(account);
+        vec![role("ClusterRole", &name, rules), binding]
+    };
+    vec![
+        ("sart-controller", documents("sart-controller", controller)),
+        ("sartd-agent", documents("sartd-agent", agent)),
     ]
 }
 

@@ -13,23 +13,27 @@ const AGENT_PORT: u16 = 8000;
 const SPEAKER_PORT: u16 = 8001;
 const FIB_PORT: u16 = 8002;
 
-/// File name and documents per workload.
-pub fn files() -> Vec<(&'static str, Vec<Value>)> {
+/// Where the plugin and its configuration go, and where the journal of pods stays over restarts.
+const CNI_FOLDERS: [(&str, &str); 3] =
+    [("cni-bin", "/opt/cni/bin"), ("cni-conf", "/etc/cni/net.d"), ("state", "/var/lib/sart")];
+
+/// File name and documents per workload of a mode: `lb`, `cni` or `dual`.
+pub fn files(mode: &str) -> Vec<(&'static str, Vec<Value>)> {
     vec![
-        ("sart-controller", vec![controller()]),
-        ("sartd-agent", vec![agent()]),
+        ("sart-controller", vec![controller(mode)]),
+        ("sartd-agent", vec![agent(mode)]),
         ("sartd-bgp", vec![fib_config(), speaker()]),
     ]
 }
 
-fn controller() -> Value {
+fn controller(mode: &str) -> Value {
     let labels = json!({"app": "sart-controller"});
     let container = json!({
         "name": "controller",
         "image": image("sart-controller"),
         "imagePullPolicy": "IfNotPresent",
         "command": ["/sart-controller"],
-        "args": ["--mode=lb", format!("--http-port={CONTROLLER_PORT}")],
+        "args": [format!("--mode={mode}"), format!("--http-port={CONTROLLER_PORT}")],
         "env": [from_field("POD_NAME", "metadata.name"), from_field("POD_NAMESPACE", "metadata.namespace")],
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
         "securityContext": security(&[]),
@@ -54,14 +58,14 @@ fn controller() -> Value {
     })
 }
 
-fn agent() -> Value {
+fn agent(mode: &str) -> Value {
     let labels = json!({"app": "sart-agent"});
-    let container = json!({
+    let mut container = json!({
         "name": "agent",
         "image": image("sart-agent"),
         "imagePullPolicy": "IfNotPresent",
         "command": ["/sart-agent"],
-        "args": ["--mode=lb", format!("--http-port={AGENT_PORT}")],
+        "args": [format!("--mode={mode}"), format!("--http-port={AGENT_PORT}")],
         "env": [from_field("NODE_NAME", "spec.nodeName")],
         // The request is also the weight in a race for the CPU (cgroups(7), cpu.weight), and the scheduler's deadline
         // grows as the weight shrinks: with 50m a withdrawal waits some 60 ms behind busy neighbours.
@@ -74,9 +78,24 @@ fn agent() -> Value {
             {"name": "bpffs", "mountPath": "/sys/fs/bpf", "mountPropagation": "HostToContainer"},
         ],
     });
-    let volumes =
+    let mut volumes =
         json!([run_sart(), {"name": "bpffs", "hostPath": {"path": "/sys/fs/bpf", "type": "Directory"}}]);
+    if mode != "lb" {
+        for (name, path) in CNI_FOLDERS {
+            push(&mut container["volumeMounts"], json!({"name": name, "mountPath": path}));
+            push(
+                &mut volumes,
+                json!({"name": name, "hostPath": {"path": path, "type": "DirectoryOrCreate"}}),
+            );
+        }
+    }
     daemon_set("sartd-agent", &labels, pod("sartd-agent", true, vec![container], volumes))
+}
+
+fn push(list: &mut Value, entry: Value) {
+    if let Some(list) = list.as_array_mut() {
+        list.push(entry);
+    }
 }
 
 fn speaker() -> Value {

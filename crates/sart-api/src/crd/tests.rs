@@ -75,7 +75,7 @@ fn every_list_of_conditions_is_a_map_keyed_by_type_and_bounded() {
             assert_eq!(conditions["maxItems"], json!(crate::condition::MAX_CONDITIONS));
         });
     }
-    assert_eq!(seen, 6);
+    assert_eq!(seen, 7);
 }
 
 /// The rules of a kind's spec as the API server gets them; that it keeps them is tested against a real one.

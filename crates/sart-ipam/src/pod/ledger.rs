@@ -144,6 +144,12 @@ impl<K: Ord + Clone> Ledger<K> {
         }
     }
 
+    /// How long a released address rests.
+    #[must_use]
+    pub fn cool_down(&self) -> Duration {
+        self.cool_down
+    }
+
     /// Takes a block of this node, or its newer state.
     pub fn put_block(&mut self, block: Block) {
         self.blocks.insert(block.name.clone(), block);
