@@ -12,4 +12,6 @@ pub mod file;
 pub mod listen;
 pub mod metrics;
 pub mod owner;
+pub mod policy;
+pub mod reload;
 pub mod watch;

@@ -7,7 +7,7 @@ mod policy;
 mod tests;
 
 pub(crate) use self::check::check_paths;
-pub use self::policy::{PeerPolicies, PolicySource};
+pub use self::policy::{ChainEnd, EffectiveChain, PeerPolicies, PolicySource};
 
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;

@@ -172,7 +172,7 @@ async fn show_paths(
         (Some(Afi::Ipv6), Safi::Unicast) => v1::AddressFamily::Ipv6Unicast,
     };
     let request =
-        v1::ListPathsRequest { table: table.into(), neighbor, family: family.into(), prefix: String::new() };
+        v1::ListPathsRequest { table: table.into(), neighbor, family: family.into(), ..Default::default() };
     let mut rows = client.list_paths(request).await.map_err(|status| refused(&status))?.into_inner();
     let mut paths = Vec::new();
     while let Some(path) = rows.message().await.map_err(|status| refused(&status))? {

@@ -25,9 +25,12 @@ pub(super) fn apply_config(config: &SpeakerConfig, paths: &Paths) -> ApplyConfig
             import_ranges: config.import_ranges.iter().map(ToString::to_string).collect(),
             import_all: false,
             protected_prefixes: config.protected.iter().map(ToString::to_string).collect(),
+            // The ranges and the missing transit are the explicit policy that RFC 8212 asks for.
+            ebgp_requires_policy: true,
         }),
         neighbors: config.neighbors.iter().map(neighbor).collect(),
         paths: paths.iter().map(local_path).collect(),
+        policy: None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! `BgpService` over the owner's handle. Translates; must never keep state or wait for a neighbour.
 
+mod filter;
 mod from_proto;
+mod policy;
 mod to_proto;
 
 use std::net::IpAddr;
@@ -8,26 +10,29 @@ use std::net::IpAddr;
 use futures::StreamExt as _;
 use sart_bgp::config::{Config, ConfigError};
 use sart_bgp::family::Family;
-use sart_bgp::policy::PolicyConfig;
-use sart_bgp::speaker::{PathFilter, Table};
+use sart_bgp::speaker::Table;
 use sart_rpc::v1;
 use sart_rpc::v1::bgp_service_server::BgpService;
 use tonic::{Request, Response, Status};
 
+use self::filter::RowFilter;
 use super::owner::{Handle, Stopped};
+use super::policy as text;
+use super::reload::{ReloadError, Reloader};
 use super::watch::WatchStream;
 
 /// The service; clones share the owner.
 #[derive(Clone, Debug)]
 pub struct Api {
     handle: Handle,
+    reloader: Option<Reloader>,
 }
 
 impl Api {
-    /// Serves what `handle` leads to.
+    /// Serves what `handle` leads to. `reloader` reads the configuration file again, if there is one.
     #[must_use]
-    pub fn new(handle: Handle) -> Self {
-        Self { handle }
+    pub const fn new(handle: Handle, reloader: Option<Reloader>) -> Self {
+        Self { handle, reloader }
     }
 }
 
@@ -71,17 +76,12 @@ impl BgpService for Api {
             global: from_proto::global(&global)?,
             neighbors: from_proto::neighbors(&request.neighbors)?,
             paths: from_proto::paths(&request.paths)?,
-            policy: PolicyConfig::default(),
+            policy: policy::read(request.policy.as_ref())?,
         };
         let applied = self.handle.call(move |speaker, now| speaker.apply_config(config, now)).await;
         let applied = applied.map_err(stopped)?.map_err(refused)?;
         tracing::info!(?applied, "applied a configuration");
-        Ok(Response::new(v1::ApplyConfigResponse {
-            neighbors_added: applied.neighbors_added,
-            neighbors_removed: applied.neighbors_removed,
-            neighbors_reset: applied.neighbors_reset,
-            paths_changed: applied.paths_changed,
-        }))
+        Ok(Response::new(to_proto::applied(&applied)))
     }
 
     async fn set_global(
@@ -163,6 +163,51 @@ impl BgpService for Api {
         Ok(Response::new(v1::UpdatePathsResponse { changed: updated.changed, unknown: updated.unknown }))
     }
 
+    async fn get_policy(
+        &self,
+        _: Request<v1::GetPolicyRequest>,
+    ) -> Result<Response<v1::GetPolicyResponse>, Status> {
+        self.handle.call(|speaker, _| policy::answer(speaker)).await.map_err(stopped).map(Response::new)
+    }
+
+    async fn set_policy(
+        &self,
+        request: Request<v1::SetPolicyRequest>,
+    ) -> Result<Response<v1::GetPolicyResponse>, Status> {
+        let config = policy::read(request.into_inner().policy.as_ref())?;
+        let call = move |speaker: &mut sart_bgp::speaker::Speaker, now| {
+            speaker.set_policy(config, now).map(|()| policy::answer(speaker))
+        };
+        self.handle.call(call).await.map_err(stopped)?.map_err(refused).map(Response::new)
+    }
+
+    async fn set_neighbor_policy(
+        &self,
+        request: Request<v1::SetNeighborPolicyRequest>,
+    ) -> Result<Response<v1::GetPolicyResponse>, Status> {
+        let request = request.into_inner();
+        let peer = address("address", &request.address)?;
+        let chains = (request.import.as_ref().map(text::chain), request.export.as_ref().map(text::chain));
+        let call = move |speaker: &mut sart_bgp::speaker::Speaker, now| {
+            speaker.set_neighbor_policy(peer, chains, now).map(|()| policy::answer(speaker))
+        };
+        self.handle.call(call).await.map_err(stopped)?.map_err(refused).map(Response::new)
+    }
+
+    async fn reload(
+        &self,
+        _: Request<v1::ReloadRequest>,
+    ) -> Result<Response<v1::ApplyConfigResponse>, Status> {
+        let reloader = self.reloader.as_ref();
+        let reloader =
+            reloader.ok_or_else(|| Status::failed_precondition("there is no --file to read again"))?;
+        let applied = reloader.reload().await.map_err(|error| match error {
+            ReloadError::Stopped(gone) => stopped(gone),
+            ReloadError::Refused(refused) => Status::invalid_argument(refused),
+        })?;
+        Ok(Response::new(to_proto::applied(&applied)))
+    }
+
     async fn list_paths(
         &self,
         request: Request<v1::ListPathsRequest>,
@@ -173,13 +218,11 @@ impl BgpService for Api {
             v1::Table::AdjIn => Table::AdjRibIn(address("neighbor", &request.neighbor)?),
             v1::Table::AdjOut => Table::AdjRibOut(address("neighbor", &request.neighbor)?),
         };
-        let prefix = Some(&request.prefix).filter(|text| !text.is_empty());
-        let filter = PathFilter {
-            family: from_proto::family("family", request.family)?,
-            prefix: prefix.map(|text| from_proto::prefix("prefix", text)).transpose()?,
-        };
-        let rows = self.handle.call(move |speaker, now| speaker.paths(table, filter, now)).await;
+        let filter = RowFilter::read(&request)?;
+        let coarse = filter.coarse();
+        let rows = self.handle.call(move |speaker, now| speaker.paths(table, coarse, now)).await;
         let rows = rows.map_err(stopped)?.map_err(|error| Status::not_found(error.to_string()))?;
+        let rows = rows.into_iter().filter(move |row| filter.takes(row));
         Ok(Response::new(Box::pin(futures::stream::iter(rows).map(|row| Ok(to_proto::path(&row))))))
     }
 

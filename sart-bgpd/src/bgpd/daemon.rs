@@ -25,6 +25,7 @@ use super::file::{self, FileError, Overrides};
 use super::listen::Listeners;
 use super::metrics::Metrics;
 use super::owner::{Handle, Owner, Stopped};
+use super::reload::Reloader;
 
 /// How long API calls under way may take when the daemon stops.
 const API_STOP_TIME: Duration = Duration::from_secs(1);
@@ -108,10 +109,12 @@ async fn try_run(args: Args) -> Result<(), StartError> {
     api_ready.ready();
     tracing::info!(socket = %api_path.display(), "serving the API");
     let (api_stop, api_stopping) = oneshot::channel::<()>();
-    let serving = serve_api(listener, handle.clone(), async move {
+    let reloader =
+        args.file.clone().map(|file| Reloader::new(file, overrides(&args), handle.clone(), metrics.clone()));
+    let serving = serve_api(listener, Api::new(handle.clone(), reloader.clone()), async move {
         let _asked = api_stopping.await;
     });
-    wait_for_end(&args, &handle, &metrics).await?;
+    wait_for_end(reloader.as_ref()).await?;
     let _running = stop.send(());
     if let Err(error) = owning.await {
         tracing::error!(%error, "the speaker's task failed");
@@ -172,11 +175,11 @@ async fn http(args: &Args, health: &Health, metrics: &Metrics) -> Result<Option<
 
 fn serve_api(
     listener: Listener,
-    handle: Handle,
+    api: Api,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let service = BgpServiceServer::new(Api::new(handle));
+        let service = BgpServiceServer::new(api);
         let server = tonic::transport::Server::builder().add_service(service);
         if let Err(error) = server.serve_with_incoming_shutdown(listener, stop).await {
             tracing::error!(%error, "the API stopped");
@@ -185,13 +188,13 @@ fn serve_api(
 }
 
 /// Reloads on SIGHUP; returns on SIGTERM and SIGINT.
-async fn wait_for_end(args: &Args, handle: &Handle, metrics: &Metrics) -> Result<(), StartError> {
+async fn wait_for_end(reloader: Option<&Reloader>) -> Result<(), StartError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     loop {
         tokio::select! {
-            _ = hangup.recv() => reload(args, handle, metrics).await,
+            _ = hangup.recv() => hang_up(reloader).await,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -200,32 +203,13 @@ async fn wait_for_end(args: &Args, handle: &Handle, metrics: &Metrics) -> Result
     Ok(())
 }
 
-/// Applies the file again. A refused file changes nothing.
-async fn reload(args: &Args, handle: &Handle, metrics: &Metrics) {
-    let Some(path) = &args.file else {
+/// A refused file is logged and changes nothing.
+async fn hang_up(reloader: Option<&Reloader>) {
+    let Some(reloader) = reloader else {
         tracing::warn!("SIGHUP ignored: there is no --file to read again");
         return;
     };
-    let loaded = match file::load(path, overrides(args)) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            metrics.reload(error.reason());
-            tracing::error!(%error, "the file was refused; the last good configuration stays in force");
-            return;
-        }
-    };
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
-    match handle.call(move |speaker, now| speaker.apply_config(loaded.config, now)).await {
-        Ok(Ok(applied)) => {
-            metrics.reload("Applied");
-            tracing::info!(?applied, "applied the file again");
-        }
-        Ok(Err(error)) => {
-            metrics.reload(error.reason());
-            tracing::error!(%error, "the file was refused; the last good configuration stays in force");
-        }
-        Err(stopped) => tracing::warn!(%stopped, "the file was not applied"),
+    if let Err(error) = reloader.reload().await {
+        tracing::debug!(%error, "the reload has been answered in the log");
     }
 }

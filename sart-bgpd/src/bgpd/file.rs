@@ -2,6 +2,7 @@
 //! line and field of the first fault; must never start from a file that it does not understand in full.
 
 mod convert;
+mod policy;
 mod raw;
 #[cfg(test)]
 mod tests;

@@ -220,7 +220,12 @@ pub fn path(prefix: &str, groups: &[&str]) -> v1::LocalPath {
 }
 
 pub fn config(neighbors: &[v1::NeighborConfig], paths: &[v1::LocalPath]) -> v1::ApplyConfigRequest {
-    v1::ApplyConfigRequest { global: Some(global()), neighbors: neighbors.to_vec(), paths: paths.to_vec() }
+    v1::ApplyConfigRequest {
+        global: Some(global()),
+        neighbors: neighbors.to_vec(),
+        paths: paths.to_vec(),
+        policy: None,
+    }
 }
 
 /// Waits until FRR's table is `wanted`.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use sart_rpc::Listener;
 use sart_rpc::v1::bgp_service_server::{BgpService, BgpServiceServer};
-use sart_rpc::v1::*;
+use sart_rpc::v1::{self, *};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
@@ -168,6 +168,27 @@ impl BgpService for Service {
         &self,
         _: Request<WatchNeighborsRequest>,
     ) -> Result<Response<Self::WatchNeighborsStream>, Status> {
+        Err(Status::unimplemented("best paths only"))
+    }
+    async fn get_policy(
+        &self,
+        _: Request<v1::GetPolicyRequest>,
+    ) -> Result<Response<v1::GetPolicyResponse>, Status> {
+        Err(Status::unimplemented("best paths only"))
+    }
+    async fn set_policy(
+        &self,
+        _: Request<v1::SetPolicyRequest>,
+    ) -> Result<Response<v1::GetPolicyResponse>, Status> {
+        Err(Status::unimplemented("best paths only"))
+    }
+    async fn set_neighbor_policy(
+        &self,
+        _: Request<v1::SetNeighborPolicyRequest>,
+    ) -> Result<Response<v1::GetPolicyResponse>, Status> {
+        Err(Status::unimplemented("best paths only"))
+    }
+    async fn reload(&self, _: Request<v1::ReloadRequest>) -> Result<Response<ApplyConfigResponse>, Status> {
         Err(Status::unimplemented("best paths only"))
     }
     async fn update_paths(

@@ -5,10 +5,9 @@ use core::net::IpAddr;
 
 use super::{Config, ConfigError, Global, NeighborConfig, TransitPolicy};
 use crate::policy::{
-    Chain, ChainConfig, ChainOwner, Direction, NodeRules, Policies, PolicyConfig, RejectReason, node_names,
-    node_policies,
+    Chain, ChainOwner, DefaultAction, Direction, End, NodeRules, Policies, PolicyConfig, RejectReason,
+    node_names, node_policies,
 };
-use crate::policy::{DefaultAction, End};
 
 /// The chains of one neighbour.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +24,26 @@ impl PeerPolicies {
     pub fn accept_all() -> Self {
         Self { import: Chain::accept_all(), export: Chain::accept_all() }
     }
+}
+
+/// What a chain is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectiveChain {
+    /// Names of the policies asked, those of the node's rules first.
+    pub policies: Vec<String>,
+    /// What becomes of a route that no statement decided about.
+    pub end: ChainEnd,
+}
+
+/// The end of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainEnd {
+    /// It is taken.
+    Accept,
+    /// It is refused.
+    Reject,
+    /// It is refused because the neighbour is external and has no explicit policy (RFC 8212).
+    NoPolicy,
 }
 
 /// Everything that chains are made of.
@@ -78,22 +97,35 @@ impl PolicySource {
         neighbors.iter().try_for_each(|neighbor| self.of(neighbor).map(|_| ()))
     }
 
-    fn chain(&self, neighbor: &NeighborConfig, direction: Direction) -> Result<Chain, ConfigError> {
+    /// What one neighbour's chain of one direction is made of.
+    #[must_use]
+    pub fn effective(&self, neighbor: &NeighborConfig, direction: Direction) -> EffectiveChain {
         let (own, explicit) = match direction {
             Direction::Import => (neighbor.import.as_ref(), self.import_is_explicit),
             Direction::Export => (neighbor.export.as_ref(), self.export_is_explicit),
         };
         let denied = self.requires_policy && neighbor.asn != self.asn && !explicit;
-        let end = match own {
-            Some(chain) => chain.default.into(),
-            None if denied => End::Reject(RejectReason::NoPolicy),
-            None => End::from(DefaultAction::Accept),
+        let end = match own.map(|chain| chain.default) {
+            Some(DefaultAction::Accept) => ChainEnd::Accept,
+            Some(DefaultAction::Reject) => ChainEnd::Reject,
+            None if denied => ChainEnd::NoPolicy,
+            None => ChainEnd::Accept,
         };
-        let mut names = node_names(&self.node, direction);
-        names.extend(own.into_iter().flat_map(|chain: &ChainConfig| chain.policies.iter().cloned()));
+        let mut policies = node_names(&self.node, direction);
+        policies.extend(own.into_iter().flat_map(|chain| chain.policies.iter().cloned()));
+        EffectiveChain { policies, end }
+    }
+
+    fn chain(&self, neighbor: &NeighborConfig, direction: Direction) -> Result<Chain, ConfigError> {
+        let EffectiveChain { policies, end } = self.effective(neighbor, direction);
+        let end = match end {
+            ChainEnd::Accept => End::Accept,
+            ChainEnd::Reject => End::Reject(RejectReason::Default),
+            ChainEnd::NoPolicy => End::Reject(RejectReason::NoPolicy),
+        };
         let owner = ChainOwner { neighbor: neighbor.address, direction, own_asn: self.asn };
         let field = field_of(neighbor.address, direction);
-        Ok(self.policies.chain_to(&names, end, owner, &field)?)
+        Ok(self.policies.chain_to(&policies, end, owner, &field)?)
     }
 }
 

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::neighbor::Neighbor;
 use super::{Applied, PathsUpdated, Running, Speaker, SpeakerOutput};
 use crate::config::{Config, ConfigError, Global, LocalPath, NeighborConfig, PeerPolicies, PolicySource};
-use crate::policy::PolicyConfig;
+use crate::policy::{ChainConfig, PolicyConfig};
 use crate::rib::{DecisionRules, Rib, RibConfig};
 use crate::session::{Input, Session, SessionConfig};
 use crate::wire::notification::Notification;
@@ -143,6 +143,38 @@ impl Speaker {
         self.running.as_ref().map(|running| running.policy.clone()).unwrap_or_default()
     }
 
+    /// Changes sets and policies only; sessions stay, routes are judged again.
+    ///
+    /// # Errors
+    /// If nothing is configured or the policies have a fault; then nothing has changed.
+    pub fn set_policy(&mut self, policy: PolicyConfig, now: Duration) -> Result<(), ConfigError> {
+        let config = Config { policy, ..self.config()? };
+        self.apply_config(config, now).map(|_| ())
+    }
+
+    /// Changes the chains of one neighbour only; its session stays.
+    ///
+    /// # Errors
+    /// If no neighbour has that address or a chain has a fault; then nothing has changed.
+    pub fn set_neighbor_policy(
+        &mut self,
+        address: IpAddr,
+        (import, export): (Option<ChainConfig>, Option<ChainConfig>),
+        now: Duration,
+    ) -> Result<(), ConfigError> {
+        let mut config = self.config()?;
+        let neighbor = config.neighbors.iter_mut().find(|neighbor| neighbor.address == address);
+        let neighbor = neighbor.ok_or(ConfigError::UnknownNeighbor { address })?;
+        (neighbor.import, neighbor.export) = (import, export);
+        self.apply_config(config, now).map(|_| ())
+    }
+
+    /// What the chains of the running configuration are made of; `None` while there is none.
+    #[must_use]
+    pub fn policy_source(&self) -> Option<&PolicySource> {
+        self.running.as_ref().map(|running| &running.source)
+    }
+
     fn config(&self) -> Result<Config, ConfigError> {
         let global = self.global().ok_or(ConfigError::NoGlobal)?.clone();
         Ok(Config {
@@ -153,7 +185,9 @@ impl Speaker {
         })
     }
 
-    fn neighbor_configs(&self) -> Vec<NeighborConfig> {
+    /// The neighbours as configured, in order of address.
+    #[must_use]
+    pub fn neighbor_configs(&self) -> Vec<NeighborConfig> {
         self.neighbors.values().map(|neighbor| neighbor.session.config().neighbor.clone()).collect()
     }
 

@@ -11,6 +11,7 @@ fn global() -> v1::Global {
         import_ranges: vec!["10.0.0.0/8".into(), "fd00::/8".into()],
         import_all: false,
         protected_prefixes: vec!["172.18.0.10/32".into()],
+        ..Default::default()
     }
 }
 

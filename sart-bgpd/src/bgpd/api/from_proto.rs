@@ -9,6 +9,8 @@ use sart_bgp::wire::attr::Origin;
 use sart_rpc::v1;
 use tonic::Status;
 
+use crate::bgpd::policy::chain;
+
 pub(super) fn invalid(field: &str, value: impl std::fmt::Display, rule: &str) -> Status {
     Status::invalid_argument(format!("{field}: `{value}` {rule}"))
 }
@@ -48,7 +50,7 @@ pub(super) fn global(proto: &v1::Global) -> Result<Global, Status> {
     let mut global = Global::new(proto.asn, router_id("global.router_id", &proto.router_id)?);
     global.port = short("global.port", proto.port)?;
     global.multipath = proto.multipath;
-    global.ebgp_requires_policy = false;
+    global.ebgp_requires_policy = proto.ebgp_requires_policy;
     global.transit = match proto.transit() {
         v1::TransitPolicy::Unspecified | v1::TransitPolicy::LocalOnly => TransitPolicy::LocalOnly,
         v1::TransitPolicy::Full => TransitPolicy::Full,
@@ -77,6 +79,8 @@ pub(super) fn neighbor(proto: &v1::NeighborConfig) -> Result<NeighborConfig, Sta
     config.families = families(&at("families"), &proto.families)?;
     config.groups.clone_from(&proto.groups);
     config.port = short(&at("port"), proto.port)?;
+    config.import = proto.import.as_ref().map(chain);
+    config.export = proto.export.as_ref().map(chain);
     let id = Some(&proto.router_id).filter(|id| !id.is_empty());
     config.router_id = id.map(|id| router_id(&at("router_id"), id)).transpose()?;
     Ok(config)

@@ -4,12 +4,14 @@ use std::net::Ipv4Addr;
 
 use sart_bgp::config::{Global, NeighborConfig, TransitPolicy};
 use sart_bgp::family::Family;
+use sart_bgp::policy::{format_ext_community, format_large_community};
 use sart_bgp::session::{MessageCounters, SessionState};
-use sart_bgp::speaker::{BestPath, NeighborView, PathView};
+use sart_bgp::speaker::{Applied, BestPath, NeighborView, PathView};
 use sart_bgp::wire::attr::{Origin, Segment, SegmentKind};
 use sart_rpc::v1;
 
 use crate::bgpd::owner::{BestPathEvent, NeighborEvent};
+use crate::bgpd::policy::chain_text;
 
 pub(super) fn global(global: &Global) -> v1::Global {
     let transit = match global.transit {
@@ -25,6 +27,7 @@ pub(super) fn global(global: &Global) -> v1::Global {
         import_ranges: global.import.ranges.iter().map(ToString::to_string).collect(),
         import_all: global.import.accept_all,
         protected_prefixes: global.import.protected.iter().map(ToString::to_string).collect(),
+        ebgp_requires_policy: global.ebgp_requires_policy,
     }
 }
 
@@ -73,6 +76,17 @@ fn config(config: &NeighborConfig) -> v1::NeighborConfig {
         groups: config.groups.clone(),
         port: u32::from(config.dial_port()),
         router_id: router_id(config.router_id),
+        import: config.import.as_ref().map(chain_text),
+        export: config.export.as_ref().map(chain_text),
+    }
+}
+
+pub(super) fn applied(applied: &Applied) -> v1::ApplyConfigResponse {
+    v1::ApplyConfigResponse {
+        neighbors_added: applied.neighbors_added,
+        neighbors_removed: applied.neighbors_removed,
+        neighbors_reset: applied.neighbors_reset,
+        paths_changed: applied.paths_changed,
     }
 }
 
@@ -107,7 +121,8 @@ pub(super) fn neighbor_event(event: NeighborEvent) -> v1::NeighborEvent {
 }
 
 pub(super) fn path(view: &PathView) -> v1::Path {
-    let origin = match view.attributes.origin {
+    let attributes = &view.attributes;
+    let origin = match attributes.origin {
         Origin::Igp => v1::Origin::Igp,
         Origin::Egp => v1::Origin::Egp,
         Origin::Incomplete => v1::Origin::Incomplete,
@@ -117,15 +132,29 @@ pub(super) fn path(view: &PathView) -> v1::Path {
         family: family(view.family()).into(),
         origin: origin.into(),
         next_hops: view.next_hop.iter().map(ToString::to_string).collect(),
-        segments: view.attributes.as_path.segments.iter().map(segment).collect(),
-        local_pref: view.attributes.local_pref,
-        med: view.attributes.med,
-        communities: view.attributes.communities.clone(),
+        segments: attributes.as_path.segments.iter().map(segment).collect(),
+        local_pref: attributes.local_pref,
+        med: attributes.med,
+        communities: attributes.communities.clone(),
         peer_asn: view.peer_asn,
         peer_address: view.peer.map(|peer| peer.to_string()).unwrap_or_default(),
         best: view.best,
         multipath: view.multipath,
         age_seconds: view.age.as_secs(),
+        ext_communities: attributes
+            .ext_communities
+            .iter()
+            .map(|value| format_ext_community(*value))
+            .collect(),
+        large_communities: attributes.large_communities.iter().map(format_large_community).collect(),
+        atomic_aggregate: attributes.atomic_aggregate,
+        aggregator: attributes
+            .aggregator
+            .map(|by| format!("{} {}", by.asn, by.router_id))
+            .unwrap_or_default(),
+        originator_id: router_id(attributes.originator_id),
+        cluster_list: attributes.cluster_list.iter().map(ToString::to_string).collect(),
+        refused: view.refused.unwrap_or_default().to_owned(),
     }
 }
 

@@ -5,28 +5,50 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use sart_bgp::config::{Config, Global, ImportPolicy, LocalPath, NeighborConfig, TransitPolicy};
-use sart_bgp::policy::PolicyConfig;
 use sart_bgp::wire::attr::Origin;
 use serde_saphyr::Spanned;
 
 use super::raw::{RawAttribute, RawConfig, RawNeighbor, RawPaths};
-use super::{Fault, Loaded, Marks, Overrides};
+use super::{Fault, Loaded, Marks, Overrides, policy};
 use crate::bgpd::args::{EXPORTER_REPLACED, FIB_REPLACED};
 
 pub(super) fn convert(raw: RawConfig, overrides: Overrides) -> Result<(Loaded, Marks), Fault> {
     let mut marks = Marks::default();
-    let warnings = warnings(&raw);
-    let global = global(&raw, overrides, &mut marks)?;
-    let neighbors =
+    let mut warnings = warnings(&raw);
+    let mut global = global(&raw, overrides, &mut marks)?;
+    global.ebgp_requires_policy = requires_policy(&raw);
+    let policy =
+        policy::policy(raw.defined_sets.unwrap_or_default(), raw.policies.unwrap_or_default(), &mut marks)?;
+    let neighbors: Vec<_> =
         raw.neighbors.into_iter().map(|raw| neighbor(raw, &mut marks)).collect::<Result<_, _>>()?;
     let mut paths = Vec::new();
     for raw in raw.paths {
         local_paths(raw, &mut paths, &mut marks)?;
     }
-    Ok((
-        Loaded { config: Config { global, neighbors, paths, policy: PolicyConfig::default() }, warnings },
-        marks,
-    ))
+    if raw.ebgp_requires_policy.is_none() && !global.ebgp_requires_policy {
+        warnings.extend(without_policy(&global, &neighbors));
+    }
+    Ok((Loaded { config: Config { global, neighbors, paths, policy }, warnings }, marks))
+}
+
+/// RFC 8212 unless the file says otherwise, or is one of upstream's, which know no policy and mean what they say.
+fn requires_policy(raw: &RawConfig) -> bool {
+    let names_policy = raw.defined_sets.is_some()
+        || raw.policies.is_some()
+        || raw.neighbors.iter().any(|neighbor| neighbor.import.is_some() || neighbor.export.is_some());
+    raw.ebgp_requires_policy.unwrap_or(names_policy)
+}
+
+/// What RFC 8212 would have refused.
+fn without_policy(global: &Global, neighbors: &[NeighborConfig]) -> Option<String> {
+    let open = global.import.accept_all || global.transit == TransitPolicy::Full;
+    let external = neighbors.iter().filter(|neighbor| neighbor.asn != global.asn).count();
+    (open && external > 0).then(|| {
+        format!(
+            "neighbors of other ASes without policy: {external}; they exchange every route, where RFC 8212 wants none \
+             exchanged: set ebgp_requires_policy to true and give them policies, or to false to keep it so"
+        )
+    })
 }
 
 fn warnings(raw: &RawConfig) -> Vec<String> {
@@ -55,7 +77,6 @@ fn global(raw: &RawConfig, overrides: Overrides, marks: &mut Marks) -> Result<Gl
     let mut global = Global::new(asn, id);
     global.port = raw.port.unwrap_or_default();
     global.multipath = raw.multi_path;
-    global.ebgp_requires_policy = false;
     global.transit = transit(raw.transit.as_ref())?;
     global.import = import(raw, marks)?;
     Ok(global)
@@ -121,6 +142,11 @@ fn neighbor(raw: RawNeighbor, marks: &mut Marks) -> Result<NeighborConfig, Fault
     config.passive = raw.passive;
     config.groups = raw.groups;
     config.port = raw.port.unwrap_or_default();
+    for (direction, raw, into) in
+        [("import", raw.import, &mut config.import), ("export", raw.export, &mut config.export)]
+    {
+        *into = raw.map(|chain| policy::chain(&at(direction), chain, marks)).transpose()?;
+    }
     Ok(config)
 }
 

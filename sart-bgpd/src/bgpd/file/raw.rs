@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::Fault;
+use super::policy::{RawChain, RawPolicy, RawSets};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +22,9 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) protected_prefixes: Vec<Spanned<String>>,
     pub(super) transit: Option<Spanned<String>>,
+    pub(super) ebgp_requires_policy: Option<bool>,
+    pub(super) defined_sets: Option<RawSets>,
+    pub(super) policies: Option<Vec<RawPolicy>>,
     pub(super) fib_endpoint: Option<Spanned<String>>,
     pub(super) fib_table: Option<Spanned<u32>>,
     pub(super) exporter: Option<Spanned<String>>,
@@ -40,6 +44,8 @@ pub(super) struct RawNeighbor {
     #[serde(default)]
     pub(super) groups: Vec<String>,
     pub(super) port: Option<u16>,
+    pub(super) import: Option<RawChain>,
+    pub(super) export: Option<RawChain>,
 }
 
 #[derive(Debug, Deserialize)]
