@@ -5,6 +5,7 @@ mod agent;
 mod audit;
 mod leader;
 mod load;
+mod restart;
 mod sart;
 
 use anyhow::{Result, bail};
@@ -36,6 +37,11 @@ pub const TRIALS: &[Trial] = &[
         name: "no-bpf",
         shows: "without CAP_BPF traffic flows, the condition says why, and only serving nodes announce",
         run: agent::without_bpf,
+    },
+    Trial {
+        name: "restart-quiet",
+        shows: "killing controller, agents and route managers with -9 while nothing changes costs no write to a Service and no UPDATE",
+        run: restart::quiet,
     },
     Trial {
         name: "leader-kill",

@@ -1,8 +1,8 @@
-//! Judges from the API server's audit log whether an address ever had two owners. Pure but for reading the log: a Service
-//! owns an address from the write of its status until a write without it, or its deletion.
+//! Judges from the API server's audit log whether an address ever had two owners, and who wrote Services. Pure but for
+//! reading the log: a Service owns an address from the write of its status until a write without it, or its deletion.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -25,6 +25,38 @@ pub(super) fn double_owners(log: &Path) -> Result<Vec<String>> {
     anyhow::ensure!(!changes.is_empty(), "the audit log shows no write of a Service's status");
     changes.sort_by(|a, b| a.at.cmp(&b.at));
     Ok(judge(&changes))
+}
+
+/// A moment, as a place in the log.
+pub(super) struct Mark {
+    log: PathBuf,
+    bytes: usize,
+}
+
+impl Mark {
+    /// The end of the log as it is.
+    pub(super) fn now(log: &Path) -> Result<Self> {
+        let found = std::fs::metadata(log).with_context(|| format!("find {}", log.display()))?;
+        Ok(Self { log: log.to_path_buf(), bytes: usize::try_from(found.len())? })
+    }
+
+    /// Writes of Services and their statuses since then: who wrote which.
+    pub(super) fn service_writes(&self) -> Result<Vec<String>> {
+        let text = std::fs::read(&self.log).with_context(|| format!("read {}", self.log.display()))?;
+        let since = text.get(self.bytes..).context("the audit log was replaced meanwhile")?;
+        let since = String::from_utf8_lossy(since);
+        Ok(since.lines().filter_map(|line| service_write(&serde_json::from_str(line).ok()?)).collect())
+    }
+}
+
+fn service_write(event: &Value) -> Option<String> {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+    let verb = text("/verb").filter(|verb| ["create", "update", "patch", "delete"].contains(verb))?;
+    if text("/objectRef/resource")? != "services" || text("/stage")? != "ResponseComplete" {
+        return None;
+    }
+    let name = text("/objectRef/name").unwrap_or_default();
+    Some(format!("{} by {}: {verb} of {name}", text("/stageTimestamp")?, text("/user/username")?))
 }
 
 fn judge(changes: &[Change]) -> Vec<String> {
@@ -79,11 +111,28 @@ fn change(event: &Value) -> Option<Change> {
 mod tests {
     use serde_json::json;
 
-    use super::{Change, change, judge};
+    use super::{Change, change, judge, service_write};
 
     fn write(at: &str, service: &str, addresses: &[&str]) -> Change {
         let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
         Change { at: at.to_owned(), service: service.to_owned(), addresses }
+    }
+
+    #[test]
+    fn only_completed_writes_of_services_count() {
+        let event = |verb: &str, resource: &str, stage: &str| {
+            json!({"verb": verb, "stage": stage, "stageTimestamp": "t", "user": {"username": "u"},
+                   "objectRef": {"resource": resource, "name": "web"}})
+        };
+        let write = service_write(&event("patch", "services", "ResponseComplete"));
+        assert_eq!(write.as_deref(), Some("t by u: patch of web"));
+        for other in [
+            event("watch", "services", "ResponseComplete"),
+            event("patch", "pods", "ResponseComplete"),
+            event("patch", "services", "RequestReceived"),
+        ] {
+            assert_eq!(service_write(&other), None);
+        }
     }
 
     #[test]
