@@ -2,10 +2,16 @@
 //! Needs root and the peers' packages; says so and skips without.
 
 #[cfg(test)]
+mod as_numbers;
+#[cfg(test)]
+mod establish;
+#[cfg(test)]
 #[expect(dead_code, reason = "shared with the daemon's own tests, which use more of it")]
 #[path = "../bgpd/fixture.rs"]
 mod fixture;
 #[cfg(test)]
 mod malformed;
+#[cfg(test)]
+mod packing;
 #[cfg(test)]
 mod scene;

@@ -59,6 +59,23 @@ pub fn establish(fabric: &Fabric, sart: &Sart, n: usize, open: &Open) -> RawPeer
     peer
 }
 
+impl Sart {
+    /// A table of the neighbour at `address`, which need not be the one of a link.
+    pub fn rows(&mut self, table: v1::Table, address: &str) -> Vec<v1::Path> {
+        let request =
+            v1::ListPathsRequest { table: table.into(), neighbor: address.to_owned(), ..Default::default() };
+        let mut rows = self.call(async |client| client.list_paths(request).await);
+        self.block_on(async {
+            let mut paths = Vec::new();
+            while let Some(path) = rows.message().await? {
+                paths.push(path);
+            }
+            Ok::<_, tonic::Status>(paths)
+        })
+        .unwrap()
+    }
+}
+
 impl Scene {
     /// Both sessions are up; `asn` is the sender's.
     pub fn new(purpose: &str, asn: u32) -> Self {
