@@ -5,6 +5,7 @@ pub mod context;
 mod install;
 mod kernel;
 mod objects;
+mod pods;
 mod report;
 mod routes;
 mod traffic;
@@ -44,6 +45,35 @@ struct Check {
     essential: bool,
     run: fn(&Context) -> Result<String>,
 }
+
+impl Check {
+    /// A check of the mode `dual` only.
+    const fn of_pods(name: &'static str, run: fn(&Context) -> Result<String>) -> Self {
+        Self { name, essential: false, run }
+    }
+}
+
+/// What holds only where sart gives pods their network, run after the check of this name.
+const POD_CHECKS: [(&str, &[Check]); 2] = [
+    (
+        "the samples are accepted",
+        &[Check {
+            name: "the nodes become Ready by sart's plugin",
+            essential: true,
+            run: pods::nodes_become_ready,
+        }],
+    ),
+    (
+        "the test servers run",
+        &[
+            Check { name: "pods of both pools run", essential: true, run: pods::pods_run },
+            Check::of_pods("each node has its block and announces it", pods::each_node_has_its_block),
+            Check::of_pods("every pod is in a block of its node", pods::pods_are_in_their_nodes_blocks),
+            Check::of_pods("pod and namespace choose the pool", pods::annotations_choose_the_pool),
+            Check::of_pods("every pod reaches every other one", pods::every_pod_reaches_every_other),
+        ],
+    ),
+];
 
 const CHECKS: [Check; 19] = [
     Check { name: "sart is installed", essential: true, run: install::apply },
@@ -162,12 +192,20 @@ fn up_or_gone(options: &Options) -> Result<Lab> {
     Err(failure.context(format!("the lab does not come up; its logs are in {}", folder.display())))
 }
 
+/// Every check, in order.
+fn checks(dual: bool) -> impl Iterator<Item = &'static Check> {
+    CHECKS.iter().flat_map(move |check| {
+        let behind = POD_CHECKS.iter().find(|(name, _)| dual && *name == check.name);
+        std::iter::once(check).chain(behind.map_or(&[][..], |(_, more)| more))
+    })
+}
+
 fn check_all(context: &Context, only: &[String]) -> Report {
     let mut report = Report::default();
     let mut broken = None;
     let wanted =
         |check: &&Check| only.is_empty() || only.iter().any(|part| check.name.contains(part.as_str()));
-    for check in CHECKS.iter().filter(wanted) {
+    for check in checks(context.dual()).filter(wanted) {
         let started = Instant::now();
         let outcome = match broken {
             Some(name) => Outcome::NotRun(name),

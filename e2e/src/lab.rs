@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
-use topology::{MAX_NODES, Topology};
+use topology::{MAX_NODES, PodNetwork, Topology};
 
 /// How long the processes and cgroups of a lab may take to go.
 const REMOVAL: Duration = Duration::from_secs(30);
@@ -38,6 +38,9 @@ pub struct Options {
     pub kube: PathBuf,
     /// OCI archives each node holds from the start; the pause image must be among them.
     pub images: Vec<PathBuf>,
+    /// Who gives pods their network.
+    #[serde(default)]
+    pub pods: PodNetwork,
 }
 
 /// A lab that is up.
@@ -84,6 +87,9 @@ impl Lab {
                     options.nodes
                 );
             }
+            if lab.topology.pods != options.pods {
+                bail!("a lab is up whose pods are connected otherwise; `lab down` first");
+            }
             say("the lab is up already");
             return Ok(lab);
         }
@@ -91,7 +97,7 @@ impl Lab {
             bail!("a lab has 1 to {MAX_NODES} nodes");
         }
         down(layout)?;
-        let topology = Topology::new(options.nodes);
+        let topology = Topology::new(options.nodes).with_pods(options.pods);
         prepare(layout, options)?;
         let machines = start_machines(layout, &topology)?;
         fabric::connect(&topology, &machines)?;
@@ -120,7 +126,8 @@ impl Lab {
         let text = std::fs::read_to_string(layout.file("up.json"))
             .map_err(|_| anyhow!("no lab is up; run `lab up`"))?;
         let options: Options = serde_json::from_str(&text).context("cannot read the lab's up.json")?;
-        let lab = Self { layout: layout.clone(), topology: Topology::new(options.nodes) };
+        let lab =
+            Self { layout: layout.clone(), topology: Topology::new(options.nodes).with_pods(options.pods) };
         for (name, _) in lab.topology.machines() {
             lab.machine(&name)?;
         }
@@ -156,8 +163,11 @@ impl Lab {
         Ok(())
     }
 
-    fn await_nodes(&self) -> Result<()> {
-        let step = Step::start("nodes");
+    /// Waits until every node is Ready.
+    ///
+    /// # Errors
+    /// If one is not in time.
+    pub fn await_ready(&self) -> Result<()> {
         let kubectl = self.kubectl()?;
         let wanted = self.topology.nodes.len();
         until("nodes Ready", Patience::stable(Duration::from_secs(120)), || {
@@ -165,7 +175,22 @@ impl Lab {
             let ready =
                 text.lines().filter(|line| line.split_ascii_whitespace().nth(1) == Some("Ready")).count();
             if ready == wanted { Ok(()) } else { bail!("{ready} of {wanted} nodes are Ready:\n{text}") }
-        })?;
+        })
+    }
+
+    fn await_nodes(&self) -> Result<()> {
+        let step = Step::start("nodes");
+        let kubectl = self.kubectl()?;
+        let wanted = self.topology.nodes.len();
+        if self.topology.pods == PodNetwork::Lab {
+            self.await_ready()?;
+        } else {
+            until("nodes registered", Patience::stable(Duration::from_secs(120)), || {
+                let text = kubectl.run(&["get", "nodes", "--no-headers"])?;
+                let there = text.lines().count();
+                if there == wanted { Ok(()) } else { bail!("{there} of {wanted} nodes:\n{text}") }
+            })?;
+        }
         // A kubelet may not give itself this label.
         if let Some(node) = self.topology.control_plane() {
             kubectl.run(&[
@@ -176,7 +201,8 @@ impl Lab {
                 "node-role.kubernetes.io/control-plane=",
             ])?;
         }
-        step.done(&format!("{wanted} Ready"));
+        let state = if self.topology.pods == PodNetwork::Lab { "Ready" } else { "registered" };
+        step.done(&format!("{wanted} {state}"));
         Ok(())
     }
 }
@@ -247,7 +273,9 @@ fn start_nodes(
             .nodes
             .iter()
             .filter_map(|node| Some((node, machines.get(&node.name)?)))
-            .map(|(node, machine)| scope.spawn(|| node::start(layout, node, machine, images)))
+            .map(|(node, machine)| {
+                scope.spawn(|| node::start(layout, (node, topology.pods), machine, images))
+            })
             .collect();
         threads
             .into_iter()

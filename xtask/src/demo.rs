@@ -4,6 +4,7 @@ use crate::image::{self, Name, Profile};
 use crate::{lab, setup};
 use anyhow::{Context as _, Result, bail};
 use e2e::demo::{Options, run as run_demo};
+use e2e::lab::topology::PodNetwork;
 use std::io::Write as _;
 
 /// Bring a cluster up, install sart, apply the samples, and check every step from the API server to the client.
@@ -15,6 +16,9 @@ pub struct Args {
     /// Kubernetes nodes, the control plane among them.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(2..=50))]
     nodes: u8,
+    /// sart gives pods their network too; otherwise the lab does, and sart serves virtual addresses only.
+    #[arg(long)]
+    dual: bool,
     /// Images that are quicker to build and slower to run.
     #[arg(long)]
     debug: bool,
@@ -26,8 +30,13 @@ pub struct Args {
 impl Args {
     /// The whole demo on a lab of the usual size, which stays up.
     pub fn kept() -> Self {
-        Self { keep: true, nodes: 4, debug: false, only: Vec::new() }
+        Self { keep: true, nodes: 4, dual: false, debug: false, only: Vec::new() }
     }
+}
+
+/// Who gives pods their network.
+pub fn pods(dual: bool) -> PodNetwork {
+    if dual { PodNetwork::Sart } else { PodNetwork::Lab }
 }
 
 /// Runs the task.
@@ -37,7 +46,7 @@ pub fn run(args: &Args) -> Result<()> {
     let images = if args.only.is_empty() { image::build(&Name::ALL, profile)? } else { Vec::new() };
     let options = Options {
         layout: lab::layout(),
-        lab: lab::options(args.nodes, profile)?,
+        lab: e2e::lab::Options { pods: pods(args.dual), ..lab::options(args.nodes, profile)? },
         images,
         workspace: crate::source::root(),
         keep: args.keep,

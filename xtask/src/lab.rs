@@ -6,6 +6,7 @@ use crate::setup::kube::Kube;
 use crate::source::root;
 use anyhow::{Context as _, Result, bail};
 use e2e::lab::layout::Layout;
+use e2e::lab::topology::PodNetwork;
 use e2e::lab::{self, Options};
 use e2e::progress::{Step, say};
 use e2e::{Lab, exec, interrupt, inventory};
@@ -27,6 +28,9 @@ enum Task {
         /// Kubernetes nodes, the control plane among them.
         #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=50))]
         nodes: u8,
+        /// Leave the pods' network to sart: nodes are Ready once it is installed.
+        #[arg(long)]
+        dual: bool,
     },
     /// Remove the lab, complete or not.
     Down,
@@ -83,7 +87,9 @@ pub fn layout() -> Layout {
 /// Runs the task.
 pub fn run(args: Args) -> Result<()> {
     match args.task {
-        Task::Up { nodes } => up(nodes).map(drop),
+        Task::Up { nodes, dual } => {
+            up(nodes, if dual { PodNetwork::Sart } else { PodNetwork::Lab }).map(drop)
+        }
         Task::Down => down(),
         Task::Status => status(),
         Task::Kubectl { args } => finish(&mut Lab::find(&layout())?.kubectl()?.command(&args)),
@@ -98,14 +104,14 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// Brings the lab up; Ctrl-C on the way removes it.
-pub fn up(nodes: u8) -> Result<Lab> {
+pub fn up(nodes: u8, pods: PodNetwork) -> Result<Lab> {
     require_root()?;
     let layout = layout();
     if Lab::find(&layout).is_ok_and(|lab| lab.topology.nodes.len() == usize::from(nodes)) {
         say("the lab is up already");
         return Lab::find(&layout);
     }
-    let options = options(nodes, Profile::Release)?;
+    let options = Options { pods, ..options(nodes, Profile::Release)? };
     let held = lab::hold(&layout)?;
     let interrupted = layout.clone();
     interrupt::clean_up_on_interrupt(move || remove(&interrupted))?;
@@ -120,7 +126,7 @@ pub fn up(nodes: u8) -> Result<Lab> {
 pub fn options(nodes: u8, profile: Profile) -> Result<Options> {
     let kube = Kube::of(&root())?.ensure()?;
     let images = image::build(&[Name::Pause], profile)?;
-    Ok(Options { nodes, kube, images })
+    Ok(Options { nodes, kube, images, pods: PodNetwork::Lab })
 }
 
 /// Removes the lab.

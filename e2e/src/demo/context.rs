@@ -3,7 +3,7 @@
 use crate::exec;
 use crate::lab::Lab;
 use crate::lab::kubectl::Kubectl;
-use crate::lab::topology::CLIENT_NAME;
+use crate::lab::topology::{CLIENT_NAME, PodNetwork};
 use anyhow::{Context as _, Result, anyhow};
 use serde::Deserialize;
 use serde_json::Value;
@@ -65,6 +65,11 @@ impl Context {
     pub fn new(lab: Lab, workspace: PathBuf, reused: bool) -> Result<Self> {
         let kubectl = lab.kubectl()?;
         Ok(Self { lab, kubectl, workspace, reused })
+    }
+
+    /// Whether sart gives pods their network too.
+    pub fn dual(&self) -> bool {
+        self.lab.topology.pods == PodNetwork::Sart
     }
 
     /// Applies manifests given as text.

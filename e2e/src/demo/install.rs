@@ -9,9 +9,10 @@ const WORKLOADS: [&str; 3] = ["deployment/sart-controller", "daemonset/sartd-age
 const SYSTEM: &str = "kube-system";
 const ROLLOUT: &str = "90s";
 
-/// Applies `manifests/lb`; on a lab that was there before, also replaces the pods, since image names do not change.
+/// Applies `manifests/lb` or `manifests/dual`; on a lab that was there before, also replaces the pods, since image names do not change.
 pub fn apply(context: &Context) -> Result<String> {
-    let folder = context.workspace.join("manifests/lb").display().to_string();
+    let mode = if context.dual() { "manifests/dual" } else { "manifests/lb" };
+    let folder = context.workspace.join(mode).display().to_string();
     let text = context.kubectl.run(&["apply", "-k", &folder])?;
     if context.reused {
         for workload in WORKLOADS {

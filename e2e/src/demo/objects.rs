@@ -51,8 +51,13 @@ pub fn peers_are_established(context: &Context) -> Result<String> {
 pub fn pools_have_their_blocks(context: &Context) -> Result<String> {
     let wanted =
         ["default-lb-pool 10.0.1.0/24", "non-default-lb-pool 10.0.100.0/24"].map(str::to_owned).into();
-    let shown = |item: &Value| format!("{} {}", text(&item["metadata"]["name"]), text(&item["spec"]["cidr"]));
-    until("AddressBlocks", Patience::stable(LIMIT), || same(&wanted, &all(context, "addressblock", shown)?))?;
+    until("AddressBlocks", Patience::stable(LIMIT), || {
+        let objects = context.kubectl.json(&["get", "addressblock"])?;
+        let service = list(&objects["items"]).iter().filter(|item| item["spec"]["type"] == "service");
+        let shown =
+            |item: &Value| format!("{} {}", text(&item["metadata"]["name"]), text(&item["spec"]["cidr"]));
+        same(&wanted, &service.map(shown).collect())
+    })?;
     Ok("10.0.1.0/24, 10.0.100.0/24".to_owned())
 }
 
@@ -71,20 +76,27 @@ pub fn services_get_their_addresses(context: &Context) -> Result<String> {
     Ok(SAMPLES.map(|sample| sample.address).join(", "))
 }
 
+/// Kind and the columns that kubectl prints for it.
+const COLUMNS: [(&str, &str); 7] = [
+    ("clusterbgp", "NAME AGE"),
+    ("nodebgp", "NAME ASN ROUTERID BACKOFF STATUS AGE"),
+    ("bgppeer", "NAME ASN ADDRESS NODEBGP CLUSTERBGP BACKOFF STATUS AGE"),
+    ("addresspool", "NAME CIDR TYPE BLOCKSIZE AUTO AGE"),
+    ("addressblock", "NAME CIDR TYPE POOLREF NODEREF AGE"),
+    ("bgpadvertisement", "NAMESPACE NAME CIDR TYPE PROTOCOL AGE"),
+    ("service", "NAMESPACE NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE"),
+];
+
 /// What a person sees with one `kubectl get`.
 pub fn columns_are_the_articles(context: &Context) -> Result<String> {
-    let kinds = "clusterbgp,nodebgp,bgppeer,addresspool,addressblock,bgpadvertisement,svc";
-    let output = context.kubectl.run(&["get", kinds, "-A"])?;
+    let mut kinds = "clusterbgp,nodebgp,bgppeer,addresspool,addressblock,bgpadvertisement,svc".to_owned();
+    let mut wanted = COLUMNS.to_vec();
+    if context.dual() {
+        kinds.push_str(",blockrequest");
+        wanted.push(("blockrequest", "NAME POOL NODE"));
+    }
+    let output = context.kubectl.run(&["get", &kinds, "-A"])?;
     let headers = headers(&output);
-    let wanted = [
-        ("clusterbgp", "NAME AGE"),
-        ("nodebgp", "NAME ASN ROUTERID BACKOFF STATUS AGE"),
-        ("bgppeer", "NAME ASN ADDRESS NODEBGP CLUSTERBGP BACKOFF STATUS AGE"),
-        ("addresspool", "NAME CIDR TYPE BLOCKSIZE AUTO AGE"),
-        ("addressblock", "NAME CIDR TYPE POOLREF NODEREF AGE"),
-        ("bgpadvertisement", "NAMESPACE NAME CIDR TYPE PROTOCOL AGE"),
-        ("service", "NAMESPACE NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE"),
-    ];
     for (kind, columns) in wanted {
         // With several kinds kubectl puts an empty NAMESPACE column before cluster-scoped ones too.
         let found = headers.get(kind).map(|found| found.trim_start_matches("NAMESPACE ").to_owned());
@@ -98,12 +110,18 @@ pub fn columns_are_the_articles(context: &Context) -> Result<String> {
 }
 
 fn advertisements(context: &Context) -> Result<String> {
-    let wanted = SAMPLES.map(|sample| format!("{}/32 service ipv4", sample.address)).into();
+    let services = SAMPLES.map(|sample| format!("{}/32 service ipv4", sample.address));
+    let mut wanted: BTreeSet<String> = services.into();
+    if context.dual() {
+        wanted.extend(
+            super::pods::origins(context)?.into_iter().map(|(prefix, _)| format!("{prefix} pod ipv4")),
+        );
+    }
     let shown = |item: &Value| ["cidr", "type", "protocol"].map(|field| text(&item["spec"][field])).join(" ");
     until("BGPAdvertisements", Patience::stable(LIMIT), || {
         same(&wanted, &all(context, "bgpadvertisement", shown)?)
     })?;
-    Ok(format!("7 kinds, {} BGPAdvertisements", wanted.len()))
+    Ok(format!("{} BGPAdvertisements", wanted.len()))
 }
 
 /// Kind (of the first row below) → the column names.

@@ -148,6 +148,11 @@ fn expected(context: &Context) -> Result<Table> {
             table.insert(format!("{}/32", sample.address), nodes);
         }
     }
+    if context.dual() {
+        for (prefix, node) in super::pods::origins(context)? {
+            table.entry(prefix).or_default().insert(context.asn(&node)?);
+        }
+    }
     Ok(table)
 }
 

@@ -3,7 +3,8 @@
 
 use super::machine::Machine;
 use super::topology::{
-    BEYOND, CLIENT, CLIENT_GATEWAY, CLIENT_NAME, CORE, GATEWAY, Node, SPINES, SWITCH, Spine, Topology,
+    BEYOND, CLIENT, CLIENT_GATEWAY, CLIENT_NAME, CORE, GATEWAY, LINKS, Node, PodNetwork, SPINES, SWITCH,
+    Spine, Topology,
 };
 use crate::exec;
 use anyhow::{Result, anyhow};
@@ -89,8 +90,18 @@ fn node_script(node: &Node, topology: &Topology) -> String {
         let _ = write!(beyond, " nexthop via {gateway} dev {interface}");
     }
     let _ = writeln!(script, "{beyond}");
-    for other in topology.nodes.iter().filter(|other| *other != node) {
-        let _ = writeln!(script, "route add {} via {}", other.pod_subnet(), other.internal());
+    match topology.pods {
+        PodNetwork::Lab => {
+            for other in topology.nodes.iter().filter(|other| *other != node) {
+                let _ = writeln!(script, "route add {} via {}", other.pod_subnet(), other.internal());
+            }
+        }
+        // kube-proxy hides clients behind the node's address on the link; a pod elsewhere answers to that.
+        PodNetwork::Sart => {
+            for (links, spine) in LINKS.iter().zip(&SPINES) {
+                let _ = writeln!(script, "route add {links} via {}", spine.downlink(node));
+            }
+        }
     }
     script
 }
@@ -112,5 +123,8 @@ mod tests {
             assert!(script.lines().any(|found| found == line), "{line} is missing in\n{script}");
         }
         assert!(!script.contains("10.244.2.0/24"), "a node has no static route to its own pods");
+        let lab = lab.with_pods(PodNetwork::Sart);
+        let script = lab.nodes.get(1).map(|node| node_script(node, &lab)).unwrap_or_default();
+        assert!(script.contains("route add 169.253.0.0/16 via 169.253.2.1\n") && !script.contains("10.244."));
     }
 }

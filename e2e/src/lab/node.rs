@@ -5,7 +5,7 @@ use super::control_plane::{credentials, flags, path};
 use super::layout::Layout;
 use super::machine::Machine;
 use super::template::fill;
-use super::topology::{Node, POD_CIDR};
+use super::topology::{Node, POD_CIDR, PodNetwork, SART_PODS};
 use crate::exec;
 use crate::wait::{Patience, until};
 use anyhow::{Context as _, Result};
@@ -19,7 +19,12 @@ pub const PAUSE_IMAGE: &str = concat!("sart.terassyi.net/pause:", env!("CARGO_PK
 ///
 /// # Errors
 /// If a part cannot be configured or started, or an image is refused.
-pub fn start(layout: &Layout, node: &Node, machine: &Machine, images: &[PathBuf]) -> Result<()> {
+pub fn start(
+    layout: &Layout,
+    (node, pods): (&Node, PodNetwork),
+    machine: &Machine,
+    images: &[PathBuf],
+) -> Result<()> {
     let own = layout.machine(&node.name);
     let cgroup = format!("{}/{}", layout.cgroup(), node.name);
     cgroup::create(&cgroup)?;
@@ -30,8 +35,10 @@ pub fn start(layout: &Layout, node: &Node, machine: &Machine, images: &[PathBuf]
     write(&own.join("containerd.toml"), &containerd)?;
     let kubelet = fill(include_str!("../../templates/kubelet.yaml"), &[("cgroup", &format!("/{cgroup}"))]);
     write(&own.join("kubelet.yaml"), &kubelet)?;
-    let cni = fill(include_str!("../../templates/cni.conflist"), &[("pod_subnet", &node.pod_subnet())]);
-    exec::feed(machine.command("sh").args(["-c", "cat > /etc/cni/net.d/10-lab.conflist"]), &cni)?;
+    if pods == PodNetwork::Lab {
+        let cni = fill(include_str!("../../templates/cni.conflist"), &[("pod_subnet", &node.pod_subnet())]);
+        exec::feed(machine.command("sh").args(["-c", "cat > /etc/cni/net.d/10-lab.conflist"]), &cni)?;
+    }
     machine.daemon(
         "containerd",
         Path::new("containerd"),
@@ -42,7 +49,7 @@ pub fn start(layout: &Layout, node: &Node, machine: &Machine, images: &[PathBuf]
     })?;
     import(machine, images)?;
     machine.daemon("kubelet", &layout.program("kubelet"), &kubelet_args(layout, node, &own))?;
-    machine.daemon("kube-proxy", &layout.program("kube-proxy"), &proxy_args(layout, node))
+    machine.daemon("kube-proxy", &layout.program("kube-proxy"), &proxy_args(layout, node, pods))
 }
 
 /// Loads OCI archives into the node's containerd.
@@ -71,10 +78,11 @@ fn kubelet_args(layout: &Layout, node: &Node, own: &Path) -> Vec<String> {
     args
 }
 
-fn proxy_args(layout: &Layout, node: &Node) -> Vec<String> {
+fn proxy_args(layout: &Layout, node: &Node, pods: PodNetwork) -> Vec<String> {
+    let cluster = if pods == PodNetwork::Lab { POD_CIDR } else { SART_PODS };
     let mut args = flags(&[
         ("hostname-override", &node.name),
-        ("cluster-cidr", POD_CIDR),
+        ("cluster-cidr", cluster),
         ("proxy-mode", "iptables"),
         // These limits belong to the host and cannot be written from a namespace.
         ("conntrack-max-per-core", "0"),

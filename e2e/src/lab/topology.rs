@@ -1,5 +1,6 @@
 //! Who is in the lab and under which names, addresses and AS numbers. Pure: it starts nothing.
 
+use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
 /// Network of the nodes' `InternalIP`s, where the API server is.
@@ -25,12 +26,27 @@ pub const CORE_ASN: u32 = 65000;
 /// Largest number of nodes for which the address plan has room.
 pub const MAX_NODES: u8 = 50;
 
+/// Networks of the links between nodes and spines, one per spine.
+pub const LINKS: [&str; 2] = ["169.254.0.0/16", "169.253.0.0/16"];
+/// Everything pods of sart's pools may have as address.
+pub const SART_PODS: &str = "10.0.0.0/8";
+
 /// The machine that carries the management bridge.
 pub const SWITCH: &str = "switch";
 /// The core router.
 pub const CORE: &str = "core0";
 /// The machine behind the core router.
 pub const CLIENT_NAME: &str = "client0";
+
+/// Who gives pods their network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PodNetwork {
+    /// The lab: one link per pod, static routes between the nodes. sart serves virtual addresses only.
+    #[default]
+    Lab,
+    /// sart: nodes are not ready before it is installed.
+    Sart,
+}
 
 /// What a machine is for; decides how it is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,12 +126,21 @@ pub const SPINES: [Spine; 2] = [
 pub struct Topology {
     /// The control plane first, then the workers.
     pub nodes: Vec<Node>,
+    /// Who gives pods their network.
+    pub pods: PodNetwork,
 }
 
 impl Topology {
     /// The lab with this many nodes, the control plane among them.
     pub fn new(nodes: u8) -> Self {
-        Self { nodes: (1..=nodes).map(Node::new).collect() }
+        Self { nodes: (1..=nodes).map(Node::new).collect(), pods: PodNetwork::Lab }
+    }
+
+    /// The same lab with pods connected by this.
+    #[must_use]
+    pub const fn with_pods(mut self, pods: PodNetwork) -> Self {
+        self.pods = pods;
+        self
     }
 
     /// The node that runs the control plane.
