@@ -51,8 +51,31 @@ pub(crate) enum BgpCommand {
         #[command(subcommand)]
         command: NeighborCommand,
     },
-    /// Short for `global rib`.
+    /// The tables: best paths, and what one neighbor sent or was sent.
     Rib(RibArgs),
+    /// The policies, their sets, and the chains of the neighbors.
+    Policy(PolicyArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<PolicyCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Show every policy with its statements (the default).
+    List,
+    /// Show one policy.
+    Get {
+        /// Its name.
+        name: String,
+    },
+    /// Show the sets that policies name.
+    Sets,
+    /// Show what each neighbor's chains are made of.
+    Chains,
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,6 +88,8 @@ pub(crate) enum GlobalCommand {
     Rib(RibArgs),
     /// Ask whether the speaker answers.
     Health,
+    /// Read the configuration file again, like SIGHUP.
+    Reload,
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,17 +104,45 @@ pub(crate) struct SetArgs {
     /// Whether equally good paths are used together.
     #[arg(long, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
     pub(crate) multi_path: Option<bool>,
+    /// Whether neighbors of other ASes need a policy before anything is exchanged with them (RFC 8212).
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    pub(crate) ebgp_requires_policy: Option<bool>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RibArgs {
     #[command(flatten)]
-    pub(crate) family: FamilyArgs,
+    pub(crate) filter: FilterArgs,
     #[command(subcommand)]
     pub(crate) command: Option<RibCommand>,
 }
 
-#[derive(Debug, clap::Args)]
+/// Which paths of a table.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct FilterArgs {
+    #[command(flatten)]
+    pub(crate) family: FamilyArgs,
+    /// Only this prefix.
+    #[arg(long, global = true)]
+    pub(crate) prefix: Option<String>,
+    /// With --prefix: what lies inside it too.
+    #[arg(long, global = true, requires = "prefix")]
+    pub(crate) longer: bool,
+    /// Only paths with such a community: 65000:100, 65000:*, no-export, 65000:1:2, rt:65000:1.
+    #[arg(long, global = true)]
+    pub(crate) community: Option<String>,
+    /// Only AS paths that this regular expression matches: ^65001_, _65010$.
+    #[arg(long, global = true)]
+    pub(crate) as_path: Option<String>,
+    /// Only paths of this neighbor; `local` is our own.
+    #[arg(long, global = true)]
+    pub(crate) peer: Option<String>,
+    /// Only best paths.
+    #[arg(long, global = true)]
+    pub(crate) best: bool,
+}
+
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct FamilyArgs {
     /// Only this address family.
     #[arg(short, long, global = true, value_enum)]
@@ -105,15 +158,29 @@ pub(crate) enum Afi {
     Ipv6,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Safi {
+    #[default]
     Unicast,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RibCommand {
-    /// Show the table (the default).
+    /// Show the table of best and other paths (the default).
+    #[command(visible_alias = "local")]
     Get,
+    /// Show what a neighbor sent, accepted or not.
+    In {
+        /// Its address.
+        address: IpAddr,
+    },
+    /// Show what a neighbor was sent.
+    Out {
+        /// Its address.
+        address: IpAddr,
+    },
+    /// Show the paths in use of every prefix that neighbors sent, then each change as it comes.
+    Watch,
     /// Originate prefixes.
     Add {
         /// Prefixes, such as 10.0.0.0/24.
@@ -165,6 +232,10 @@ pub(crate) enum NeighborCommand {
     },
     /// Show all neighbors.
     List,
+    /// Show all neighbors, one a line, then each change as it comes.
+    Watch,
+    /// Show a neighbor's chains, or change them; what is not given stays. No session restarts.
+    Policy(NeighborPolicyArgs),
     /// Add a neighbor.
     Add {
         /// Its address.
@@ -191,8 +262,32 @@ pub(crate) enum NeighborCommand {
         #[arg(short, long, value_enum)]
         kind: Kind,
         #[command(flatten)]
-        family: FamilyArgs,
+        filter: FilterArgs,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct NeighborPolicyArgs {
+    /// Its address.
+    pub(crate) address: IpAddr,
+    /// Policies for what it sends, in order, apart by commas; `none` takes the chain away.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) import: Option<Vec<String>>,
+    /// What happens to a route of it that no statement decided about.
+    #[arg(long, value_enum)]
+    pub(crate) import_default: Option<ChainDefault>,
+    /// Policies for what it is told, in order, apart by commas; `none` takes the chain away.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) export: Option<Vec<String>>,
+    /// What happens to a route for it that no statement decided about.
+    #[arg(long, value_enum)]
+    pub(crate) export_default: Option<ChainDefault>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChainDefault {
+    Accept,
+    Reject,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -262,6 +357,20 @@ mod tests {
             "sart bgp neighbor rib 10.0.0.2 -k in -a ipv6",
             "sart bgp rib",
             "sart bgp rib -o json get",
+            "sart bgp rib in 10.0.0.2 --prefix 10.0.0.0/8 --longer",
+            "sart bgp rib --community 65000:* out 10.0.0.2 -a ipv4",
+            "sart bgp rib local --as-path ^65001_ --peer local --best -o json",
+            "sart bgp rib watch",
+            "sart bgp neighbor watch -o json",
+            "sart bgp neighbor rib 10.0.0.2 -k out --community no-export",
+            "sart bgp neighbor policy 10.0.0.2",
+            "sart bgp neighbor policy 10.0.0.2 --import a,b --import-default reject --export none",
+            "sart bgp global set --ebgp-requires-policy",
+            "sart bgp global reload",
+            "sart bgp policy",
+            "sart bgp policy get from-spine -o json",
+            "sart bgp policy sets",
+            "sart bgp policy chains",
             "sart fib -e localhost:5001 channel list",
             "sart fib channel get bgp-to-kernel",
             "sart fib channel route bgp-to-kernel",
@@ -284,6 +393,9 @@ mod tests {
             "sart bgp rib add 10.0.0.0/24 -t med=-1",
             "sart -o yaml bgp rib",
             "sart bgp rib --unknown",
+            "sart bgp rib --longer",
+            "sart bgp rib in",
+            "sart bgp neighbor policy 10.0.0.2 --import-default maybe",
         ] {
             let error = Args::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -1,30 +1,43 @@
-//! `sart bgp`: one call (or a get and a set) to the speaker, and its answer as text.
+//! `sart bgp`: one call (or a get and a set) to the speaker, and its answer as text; or a watch until the reader goes.
 
 mod json;
 mod plain;
+mod policy;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use sart_rpc::v1;
 use sart_rpc::v1::bgp_service_client::BgpServiceClient;
 use tonic::transport::Channel;
 
 use crate::args::{
-    Afi, Attribute, BgpArgs, BgpCommand, FamilyArgs, Format, GlobalCommand, Kind, NeighborCommand, RibArgs,
-    RibCommand, Safi, SetArgs,
+    Afi, Attribute, BgpArgs, BgpCommand, FamilyArgs, FilterArgs, Format, GlobalCommand, Kind,
+    NeighborCommand, RibArgs, RibCommand, Safi, SetArgs,
 };
-use crate::output::{json as to_json, refused};
+use crate::output::{Out, json as to_json, refused};
 
 type Client = BgpServiceClient<Channel>;
 
-pub(crate) async fn run(args: BgpArgs, format: Format) -> anyhow::Result<String> {
+pub(crate) async fn run(args: BgpArgs, format: Format, out: &mut Out) -> anyhow::Result<()> {
     let path = sart_rpc::socket_path(&args.endpoint)?;
     let mut client = BgpServiceClient::new(sart_rpc::connect(path).await?);
-    match args.command {
+    let text = match args.command {
+        BgpCommand::Neighbor { command: NeighborCommand::Watch } => {
+            return watch::neighbors(&mut client, format, out).await;
+        }
+        BgpCommand::Rib(RibArgs { command: Some(RibCommand::Watch), filter })
+        | BgpCommand::Global {
+            command: GlobalCommand::Rib(RibArgs { command: Some(RibCommand::Watch), filter }),
+        } => {
+            return watch::best_paths(&mut client, &filter, format, out).await;
+        }
         BgpCommand::Global { command } => global(&mut client, command, format).await,
         BgpCommand::Neighbor { command } => neighbor(&mut client, command, format).await,
         BgpCommand::Rib(rib) => self::rib(&mut client, rib, format).await,
-    }
+        BgpCommand::Policy(policy) => policy::run(&mut client, policy.command, format).await,
+    }?;
+    out.put(&text).map(|_| ())
 }
 
 async fn global(client: &mut Client, command: GlobalCommand, format: Format) -> anyhow::Result<String> {
@@ -39,6 +52,10 @@ async fn global(client: &mut Client, command: GlobalCommand, format: Format) -> 
             show_global(&global, format)
         }
         GlobalCommand::Rib(rib) => self::rib(client, rib, format).await,
+        GlobalCommand::Reload => {
+            let answer = client.reload(v1::ReloadRequest {}).await.map_err(|status| refused(&status))?;
+            show_applied(&answer.into_inner(), format)
+        }
         GlobalCommand::Health => {
             get_global(client).await?;
             Ok(match format {
@@ -46,6 +63,13 @@ async fn global(client: &mut Client, command: GlobalCommand, format: Format) -> 
                 Format::Json => to_json(&json::Health { status: "ok" })?,
             })
         }
+    }
+}
+
+fn show_applied(applied: &v1::ApplyConfigResponse, format: Format) -> anyhow::Result<String> {
+    match format {
+        Format::Plain => Ok(plain::applied(applied)),
+        Format::Json => to_json(&json::Applied::from(applied)),
     }
 }
 
@@ -62,6 +86,7 @@ fn changed(mut global: v1::Global, set: &SetArgs) -> v1::Global {
     }
     global.asn = set.asn.unwrap_or(global.asn);
     global.router_id = set.router_id.map_or(global.router_id, |id| id.to_string());
+    global.ebgp_requires_policy = set.ebgp_requires_policy.unwrap_or(global.ebgp_requires_policy);
     global.multipath = set.multi_path.unwrap_or(global.multipath);
     global
 }
@@ -87,6 +112,8 @@ async fn neighbor(client: &mut Client, command: NeighborCommand, format: Format)
                 Format::Json => to_json(&json::Peers::from(neighbors.as_slice())),
             }
         }
+        NeighborCommand::Watch => anyhow::bail!("watching ends only with its reader"),
+        NeighborCommand::Policy(args) => policy::of_neighbor(client, args, format).await,
         NeighborCommand::Add { address, asn, passive, name } => {
             let (name, address) = (name.unwrap_or_default(), address.to_string());
             let config = v1::NeighborConfig { name, address, asn, passive, ..Default::default() };
@@ -99,12 +126,12 @@ async fn neighbor(client: &mut Client, command: NeighborCommand, format: Format)
             client.delete_neighbor(request).await.map_err(|status| refused(&status))?;
             done(format, &format!("deleted neighbor {address}"))
         }
-        NeighborCommand::Rib { address, kind, family } => {
+        NeighborCommand::Rib { address, kind, filter } => {
             let table = match kind {
                 Kind::In => v1::Table::AdjIn,
                 Kind::Out => v1::Table::AdjOut,
             };
-            show_paths(client, table, address.to_string(), &family, format).await
+            show_paths(client, (table, address.to_string()), &filter, format).await
         }
     }
 }
@@ -131,8 +158,15 @@ fn done(format: Format, sentence: &str) -> anyhow::Result<String> {
 async fn rib(client: &mut Client, rib: RibArgs, format: Format) -> anyhow::Result<String> {
     let request = match rib.command {
         None | Some(RibCommand::Get) => {
-            return show_paths(client, v1::Table::Local, String::new(), &rib.family, format).await;
+            return show_paths(client, (v1::Table::Local, String::new()), &rib.filter, format).await;
         }
+        Some(RibCommand::In { address }) => {
+            return show_paths(client, (v1::Table::AdjIn, address.to_string()), &rib.filter, format).await;
+        }
+        Some(RibCommand::Out { address }) => {
+            return show_paths(client, (v1::Table::AdjOut, address.to_string()), &rib.filter, format).await;
+        }
+        Some(RibCommand::Watch) => anyhow::bail!("watching ends only with its reader"),
         Some(RibCommand::Add { prefixes, attributes, groups }) => {
             let upserts =
                 prefixes.into_iter().map(|prefix| local_path(prefix, &attributes, &groups)).collect();
@@ -161,25 +195,41 @@ fn local_path(prefix: String, attributes: &[Attribute], groups: &[String]) -> v1
 
 async fn show_paths(
     client: &mut Client,
-    table: v1::Table,
-    neighbor: String,
-    family: &FamilyArgs,
+    (table, neighbor): (v1::Table, String),
+    filter: &FilterArgs,
     format: Format,
 ) -> anyhow::Result<String> {
-    let family = match (family.afi, family.safi) {
-        (None, Safi::Unicast) => v1::AddressFamily::Unspecified,
-        (Some(Afi::Ipv4), Safi::Unicast) => v1::AddressFamily::Ipv4Unicast,
-        (Some(Afi::Ipv6), Safi::Unicast) => v1::AddressFamily::Ipv6Unicast,
-    };
-    let request =
-        v1::ListPathsRequest { table: table.into(), neighbor, family: family.into(), ..Default::default() };
+    let request = list_request(table, neighbor, filter);
     let mut rows = client.list_paths(request).await.map_err(|status| refused(&status))?.into_inner();
     let mut paths = Vec::new();
     while let Some(path) = rows.message().await.map_err(|status| refused(&status))? {
         paths.push(path);
     }
     match format {
-        Format::Plain => Ok(plain::paths(&paths)),
+        Format::Plain => Ok(plain::paths(&paths, table)),
         Format::Json => to_json(&json::Paths::new(&paths, jiff::Timestamp::now())),
+    }
+}
+
+fn family(args: &FamilyArgs) -> v1::AddressFamily {
+    match (args.afi, args.safi) {
+        (None, Safi::Unicast) => v1::AddressFamily::Unspecified,
+        (Some(Afi::Ipv4), Safi::Unicast) => v1::AddressFamily::Ipv4Unicast,
+        (Some(Afi::Ipv6), Safi::Unicast) => v1::AddressFamily::Ipv6Unicast,
+    }
+}
+
+fn list_request(table: v1::Table, neighbor: String, filter: &FilterArgs) -> v1::ListPathsRequest {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    v1::ListPathsRequest {
+        table: table.into(),
+        neighbor,
+        family: family(&filter.family).into(),
+        prefix: text(&filter.prefix),
+        longer: filter.longer,
+        community: text(&filter.community),
+        as_path: text(&filter.as_path),
+        peer: text(&filter.peer),
+        best: filter.best,
     }
 }

@@ -5,13 +5,12 @@ mod bgp;
 mod fib;
 mod output;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Parser as _;
 
 use self::args::{Args, Command};
+use self::output::Out;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -32,14 +31,12 @@ fn say(error: &anyhow::Error) {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
-    let text = match args.command {
-        Command::Bgp(bgp) => bgp::run(bgp, args.output).await?,
-        Command::Fib(fib) => fib::run(fib, args.output).await?,
-    };
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // `sart … | head` is no error.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write the output"),
+    let mut out = Out;
+    match args.command {
+        Command::Bgp(bgp) => bgp::run(bgp, args.output, &mut out).await,
+        Command::Fib(fib) => {
+            let text = fib::run(fib, args.output).await?;
+            out.put(&text).map(|_| ())
+        }
     }
 }

@@ -1,8 +1,26 @@
-//! Tables, JSON and errors as text. Must never print by itself.
+//! Tables, JSON and errors as text, and the one place that writes to standard output.
 
+use std::io::Write as _;
+
+use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
+
+/// Standard output. A reader that goes away ends the program without an error: `sart … | head`.
+#[derive(Debug, Default)]
+pub(crate) struct Out;
+
+impl Out {
+    /// Writes at once. Whether somebody still reads.
+    pub(crate) fn put(&mut self, text: &str) -> anyhow::Result<bool> {
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+            written => written.context("cannot write the output").map(|()| true),
+        }
+    }
+}
 
 /// A table without borders, one row a line.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
@@ -14,6 +32,11 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
         .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
         .collect();
     lines.join("\n") + "\n"
+}
+
+/// One value a line, for what never ends.
+pub(crate) fn json_line<T: Serialize>(value: &T) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(value)? + "\n")
 }
 
 pub(crate) fn json<T: Serialize>(value: &T) -> anyhow::Result<String> {

@@ -16,6 +16,27 @@ pub(crate) struct Done<'a> {
     pub(crate) message: &'a str,
 }
 
+/// What a reload changed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Applied {
+    neighbors_added: u32,
+    neighbors_removed: u32,
+    neighbors_reset: u32,
+    paths_changed: u32,
+}
+
+impl From<&v1::ApplyConfigResponse> for Applied {
+    fn from(applied: &v1::ApplyConfigResponse) -> Self {
+        Self {
+            neighbors_added: applied.neighbors_added,
+            neighbors_removed: applied.neighbors_removed,
+            neighbors_reset: applied.neighbors_reset,
+            paths_changed: applied.paths_changed,
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Global<'a> {
@@ -27,6 +48,7 @@ pub(crate) struct Global<'a> {
     import_all: bool,
     import_ranges: &'a [String],
     protected_prefixes: &'a [String],
+    ebgp_requires_policy: bool,
 }
 
 impl<'a> From<&'a v1::Global> for Global<'a> {
@@ -40,6 +62,7 @@ impl<'a> From<&'a v1::Global> for Global<'a> {
             import_all: global.import_all,
             import_ranges: &global.import_ranges,
             protected_prefixes: &global.protected_prefixes,
+            ebgp_requires_policy: global.ebgp_requires_policy,
         }
     }
 }
@@ -79,6 +102,25 @@ pub(crate) struct Peer<'a> {
     import_refused: &'a BTreeMap<String, u64>,
     flaps: u64,
     last_error: &'a str,
+    import: Option<Chain<'a>>,
+    export: Option<Chain<'a>>,
+}
+
+/// A neighbor's own chain.
+#[derive(Debug, Serialize)]
+pub(crate) struct Chain<'a> {
+    policies: &'a [String],
+    default: &'static str,
+}
+
+impl<'a> From<&'a v1::PolicyChain> for Chain<'a> {
+    fn from(chain: &'a v1::PolicyChain) -> Self {
+        let default = match chain.default() {
+            v1::PolicyDefault::Reject => "reject",
+            v1::PolicyDefault::Accept => "accept",
+        };
+        Self { policies: &chain.policies, default }
+    }
 }
 
 impl<'a> From<&'a v1::Neighbor> for Peer<'a> {
@@ -105,6 +147,8 @@ impl<'a> From<&'a v1::Neighbor> for Peer<'a> {
             import_refused: &neighbor.import_refused,
             flaps: neighbor.flaps,
             last_error: &neighbor.last_error,
+            import: config.and_then(|config| config.import.as_ref()).map(Chain::from),
+            export: config.and_then(|config| config.export.as_ref()).map(Chain::from),
         }
     }
 }
@@ -176,6 +220,13 @@ struct Path<'a> {
     timestamp: Timestamp,
     multipath: bool,
     communities: Vec<String>,
+    ext_communities: &'a [String],
+    large_communities: &'a [String],
+    atomic_aggregate: bool,
+    aggregator: Option<&'a str>,
+    originator_id: Option<&'a str>,
+    cluster_list: &'a [String],
+    refused: Option<&'a str>,
 }
 
 impl<'a> Path<'a> {
@@ -199,8 +250,19 @@ impl<'a> Path<'a> {
                 .iter()
                 .map(|value| format!("{}:{}", value >> 16, value & 0xffff))
                 .collect(),
+            ext_communities: &path.ext_communities,
+            large_communities: &path.large_communities,
+            atomic_aggregate: path.atomic_aggregate,
+            aggregator: given(&path.aggregator),
+            originator_id: given(&path.originator_id),
+            cluster_list: &path.cluster_list,
+            refused: given(&path.refused),
         }
     }
+}
+
+fn given(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 #[derive(Debug, Serialize)]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use sart_rpc::v1;
 
 use crate::output::{duration, table};
@@ -42,8 +43,9 @@ pub(crate) fn global(global: &v1::Global) -> String {
         (false, true) => "nothing".to_owned(),
         (false, false) => global.import_ranges.join(", "),
     };
+    let policy = if global.ebgp_requires_policy { "required (RFC 8212)" } else { "not required" };
     let mut text = format!(
-        "ASN:        {}\nRouter id:  {}\nPort:       {}\nMultipath:  {}\nTransit:    {}\nImport:     {import}\n",
+        "ASN:        {}\nRouter id:  {}\nPort:       {}\nMultipath:  {}\nTransit:    {}\nImport:     {import}\neBGP:       policy {policy}\n",
         global.asn,
         global.router_id,
         global.port,
@@ -97,6 +99,8 @@ pub(crate) fn neighbor(neighbor: &v1::Neighbor) -> String {
         line("Keepalive", format!("{}s", neighbor.negotiated_keepalive_time));
     }
     line("Groups", config.groups.join(", "));
+    line("Import", chain(config.import.as_ref()));
+    line("Export", chain(config.export.as_ref()));
     line("Capabilities", neighbor.capabilities.join(", "));
     line("Prefixes", prefixes(neighbor));
     line("Refused", refused(neighbor));
@@ -105,6 +109,45 @@ pub(crate) fn neighbor(neighbor: &v1::Neighbor) -> String {
     line("Flaps", neighbor.flaps.to_string());
     line("Last error", neighbor.last_error.clone());
     text
+}
+
+/// One line of a watch.
+pub(crate) fn neighbor_line(neighbor: &v1::Neighbor, now: Timestamp) -> String {
+    let config = neighbor.config.clone().unwrap_or_default();
+    let error = Some(&neighbor.last_error).filter(|error| !error.is_empty());
+    format!(
+        "{now} {} {} as {} {}: {}{}\n",
+        config.address,
+        config.name,
+        config.asn,
+        state(neighbor.state()),
+        prefixes(neighbor),
+        error.map(|error| format!(" ({error})")).unwrap_or_default()
+    )
+}
+
+/// One line of a watch.
+pub(crate) fn best_path_line(path: &v1::BestPath, now: Timestamp) -> String {
+    let hops: Vec<&str> = path.next_hops.iter().map(|hop| hop.address.as_str()).collect();
+    if hops.is_empty() {
+        return format!("{now} {} withdrawn\n", path.prefix);
+    }
+    let internal = if path.internal { " (internal)" } else { "" };
+    format!("{now} {} via {}{internal}\n", path.prefix, hops.join(", "))
+}
+
+/// A neighbor's own chain; empty without.
+pub(crate) fn chain(chain: Option<&v1::PolicyChain>) -> String {
+    let Some(chain) = chain else { return String::new() };
+    let default = match chain.default() {
+        v1::PolicyDefault::Reject => "reject",
+        v1::PolicyDefault::Accept => "accept",
+    };
+    if chain.policies.is_empty() {
+        default.to_owned()
+    } else {
+        format!("{}, then {default}", chain.policies.join(", "))
+    }
 }
 
 fn prefixes(neighbor: &v1::Neighbor) -> String {
@@ -127,12 +170,14 @@ fn counter(counter: v1::MessageCounter) -> String {
     )
 }
 
-pub(crate) fn paths(paths: &[v1::Path]) -> String {
-    let header = ["BEST", "PREFIX", "NEXT HOP", "AS PATH", "ORIGIN", "LOCAL PREF", "MED", "FROM"];
+pub(crate) fn paths(paths: &[v1::Path], shown: v1::Table) -> String {
+    let header = ["BEST", "PREFIX", "NEXT HOP", "AS PATH", "ORIGIN", "LOCAL PREF", "MED", "FROM", "REFUSED"];
+    // Only what a neighbor sent can be refused.
+    let columns = if shown == v1::Table::AdjIn { header.len() } else { header.len() - 1 };
     let rows = paths.iter().map(|path| {
         let number = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
         let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
-        vec![
+        let mut row = vec![
             marks(path).to_owned(),
             path.prefix.clone(),
             or(&path.next_hops.join(" "), "-"),
@@ -141,9 +186,19 @@ pub(crate) fn paths(paths: &[v1::Path]) -> String {
             number(path.local_pref),
             number(path.med),
             or(&path.peer_address, "local"),
-        ]
+            or(&path.refused, "-"),
+        ];
+        row.truncate(columns);
+        row
     });
-    table(&header, rows)
+    table(header.get(..columns).unwrap_or(&header), rows)
+}
+
+pub(crate) fn applied(applied: &v1::ApplyConfigResponse) -> String {
+    format!(
+        "neighbors added: {}, removed: {}, reset: {}; paths changed: {}\n",
+        applied.neighbors_added, applied.neighbors_removed, applied.neighbors_reset, applied.paths_changed
+    )
 }
 
 /// `*` best, `=` used together with the best.

@@ -22,6 +22,10 @@ fn neighbors() -> Vec<v1::Neighbor> {
         asn: 65001,
         families: vec![v1::AddressFamily::Ipv4Unicast.into(), v1::AddressFamily::Ipv6Unicast.into()],
         groups: vec!["to-spine0".into()],
+        import: Some(v1::PolicyChain {
+            policies: vec!["from-spine".into()],
+            default: v1::PolicyDefault::Reject.into(),
+        }),
         ..Default::default()
     };
     let counter = v1::MessageCounter { open: 1, update: 5, keepalive: 42, ..Default::default() };
@@ -106,19 +110,180 @@ fn neighbors_in_both_formats() {
 #[test]
 fn paths_in_both_formats() {
     let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-    insta::assert_snapshot!(plain::paths(&paths()));
+    insta::assert_snapshot!(plain::paths(&paths(), v1::Table::Local));
     insta::assert_snapshot!(to_json(&json::Paths::new(&paths(), now)).unwrap());
 }
 
 #[test]
+fn what_a_neighbor_sent_shows_why_it_is_refused_and_every_attribute() {
+    let mut refused = paths().remove(0);
+    refused.best = false;
+    refused.refused = "policy".into();
+    refused.ext_communities = vec!["rt:65000:1".into()];
+    refused.large_communities = vec!["65000:1:2".into()];
+    refused.aggregator = "65010 10.0.0.9".into();
+    refused.originator_id = "10.0.0.9".into();
+    refused.cluster_list = vec!["10.0.0.8".into()];
+    refused.atomic_aggregate = true;
+    let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+    insta::assert_snapshot!(plain::paths(&[refused.clone()], v1::Table::AdjIn));
+    insta::assert_snapshot!(to_json(&json::Paths::new(&[refused], now)).unwrap());
+}
+
+/// One with everything, and one without anything but a refusal.
+fn statements() -> Vec<v1::PolicyStatement> {
+    let set = |name: &str, how: v1::SetMatchKind| Some(v1::SetMatch { set: name.into(), how: how.into() });
+    let change = |replaces, remove: &[&str], add: &[&str]| {
+        let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Some(v1::CommunityChange { replaces, replace: vec![], remove: list(remove), add: list(add) })
+    };
+    let first = v1::PolicyStatement {
+        name: "lab".into(),
+        conditions: Some(v1::PolicyConditions {
+            prefix_set: set("lab", v1::SetMatchKind::Any),
+            as_path_set: set("via-7", v1::SetMatchKind::Invert),
+            community_set: set("blue", v1::SetMatchKind::All),
+            family: "ipv4-unicast".into(),
+            as_path_length: "1-3".into(),
+            source: v1::RouteSource::External.into(),
+            ..Default::default()
+        }),
+        actions: Some(v1::PolicyActions {
+            local_pref: Some(200),
+            med: "+10".into(),
+            prepend: Some(v1::PolicyPrepend { asn: 0, count: 2 }),
+            communities: change(true, &["65000:*"], &["65000:7", "no-export"]),
+            next_hop: "self".into(),
+            ..Default::default()
+        }),
+        then: v1::PolicyThen::Accept.into(),
+    };
+    let last = v1::PolicyStatement { then: v1::PolicyThen::Reject.into(), ..Default::default() };
+    vec![first, last]
+}
+
+fn policy() -> v1::GetPolicyResponse {
+    let range = v1::PrefixRange { prefix: "10.1.0.0/16".into(), ge: Some(24), le: Some(28), covering: false };
+    let values = |name: &str, members: &[&str]| v1::ValueSet {
+        name: name.into(),
+        members: members.iter().map(|text| (*text).to_owned()).collect(),
+    };
+    let configured = v1::PolicyConfig {
+        prefix_sets: vec![v1::PrefixSet { name: "lab".into(), prefixes: vec![range] }],
+        as_path_sets: vec![values("via-7", &["_7_"])],
+        community_sets: vec![values("blue", &["65000:100", "no-export"])],
+        policies: vec![v1::Policy { name: "from-spine".into(), statements: statements() }],
+        ..Default::default()
+    };
+    let ranges = v1::PrefixRange { prefix: "172.18.0.10/32".into(), covering: true, ..Default::default() };
+    let protected = v1::PolicyStatement {
+        name: "protected-prefix".into(),
+        conditions: Some(v1::PolicyConditions {
+            prefix_set: Some(v1::SetMatch { set: "sart:protected-prefixes".into(), how: 0 }),
+            ..Default::default()
+        }),
+        then: v1::PolicyThen::Reject.into(),
+        ..Default::default()
+    };
+    let generated = v1::PolicyConfig {
+        prefix_sets: vec![v1::PrefixSet { name: "sart:protected-prefixes".into(), prefixes: vec![ranges] }],
+        policies: vec![v1::Policy { name: "sart:node-import".into(), statements: vec![protected] }],
+        ..Default::default()
+    };
+    let chain = |policies: &[&str], end: &str| {
+        let policies = policies.iter().map(|name| (*name).to_owned()).collect();
+        Some(v1::EffectiveChain { policies, end: end.into() })
+    };
+    let neighbor = v1::NeighborPolicy {
+        address: "10.0.0.2".into(),
+        name: "spine0".into(),
+        import: chain(&["sart:node-import", "from-spine"], "reject"),
+        export: chain(&[], "reject (no policy, RFC 8212)"),
+    };
+    v1::GetPolicyResponse {
+        configured: Some(configured),
+        generated: Some(generated),
+        neighbors: vec![neighbor],
+    }
+}
+
+#[test]
+fn policies_sets_and_chains_in_both_formats() {
+    for format in [Format::Plain, Format::Json] {
+        insta::assert_snapshot!(policy::policies(&policy(), None, format).unwrap());
+        insta::assert_snapshot!(policy::sets(&policy(), format).unwrap());
+        insta::assert_snapshot!(policy::chains(&policy().neighbors, format).unwrap());
+    }
+    let one = policy::policies(&policy(), Some("from-spine"), Format::Plain).unwrap();
+    assert_eq!(one.lines().count(), 3, "{one}");
+    let error = policy::policies(&policy(), Some("nobody"), Format::Plain).unwrap_err().to_string();
+    assert_eq!(error, "no policy nobody; `sart bgp policy` shows which there are");
+}
+
+#[test]
+fn a_chain_changes_by_what_is_given_and_none_takes_it_away() {
+    use crate::args::ChainDefault::{Accept, Reject};
+    let chain = |names: &[&str], default: v1::PolicyDefault| {
+        let policies = names.iter().map(|name| (*name).to_owned()).collect();
+        Some(v1::PolicyChain { policies, default: default.into() })
+    };
+    let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    let old = || chain(&["a"], v1::PolicyDefault::Accept);
+    assert_eq!(policy::changed(old(), None, None), old());
+    assert_eq!(policy::changed(None, None, None), None);
+    assert_eq!(
+        policy::changed(old(), names(&["b", "c"]), None),
+        chain(&["b", "c"], v1::PolicyDefault::Accept)
+    );
+    assert_eq!(policy::changed(old(), None, Some(Reject)), chain(&["a"], v1::PolicyDefault::Reject));
+    assert_eq!(policy::changed(old(), names(&["none"]), None), None);
+    assert_eq!(policy::changed(None, None, Some(Accept)), chain(&[], v1::PolicyDefault::Accept));
+    assert_eq!(policy::changed(old(), names(&["none"]), Some(Accept)), chain(&[], v1::PolicyDefault::Accept));
+}
+
+#[test]
+fn each_event_of_a_watch_is_one_line() {
+    use v1::{best_path_event, neighbor_event};
+    let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+    let neighbor = |event| v1::NeighborEvent { event: Some(event) };
+    let path = |hops: &[&str]| {
+        let hop = |address: &&str| v1::BestNextHop { address: (*address).to_owned(), weight: 1 };
+        let next_hops = hops.iter().map(hop).collect();
+        let path = v1::BestPath { prefix: "10.1.0.0/24".into(), next_hops, internal: true };
+        v1::BestPathEvent { event: Some(best_path_event::Event::Path(path)) }
+    };
+    let neighbors = [
+        neighbor(neighbor_event::Event::Neighbor(neighbors().remove(0))),
+        neighbor(neighbor_event::Event::Neighbor(neighbors().remove(1))),
+        neighbor(neighbor_event::Event::DeletedAddress("10.0.0.2".into())),
+        neighbor(neighbor_event::Event::Synced(true)),
+    ];
+    let synced = v1::BestPathEvent { event: Some(best_path_event::Event::EndOfRib(true)) };
+    let paths = [path(&["10.0.0.2", "10.0.0.3"]), path(&[]), synced];
+    for format in [Format::Plain, Format::Json] {
+        let lines = neighbors.iter().map(|event| watch::neighbor_line(event, format, now).unwrap().unwrap());
+        let lines =
+            lines.chain(paths.iter().map(|event| watch::path_line(event, format, now).unwrap().unwrap()));
+        let lines: Vec<String> = lines.collect();
+        assert!(lines.iter().all(|line| line.ends_with('\n') && line.matches('\n').count() == 1));
+        insta::assert_snapshot!(lines.concat());
+    }
+}
+
+#[test]
 fn setting_one_switch_keeps_the_others() {
-    let set = SetArgs { asn: None, router_id: None, multi_path: Some(false) };
+    let set = SetArgs { asn: None, router_id: None, multi_path: Some(false), ebgp_requires_policy: None };
     assert_eq!(changed(global(), &set), v1::Global { multipath: false, ..global() });
 }
 
 #[test]
 fn a_speaker_that_gets_its_identity_by_hand_follows_the_rfc() {
-    let set = SetArgs { asn: Some(65000), router_id: Some([10, 0, 0, 1].into()), multi_path: None };
+    let set = SetArgs {
+        asn: Some(65000),
+        router_id: Some([10, 0, 0, 1].into()),
+        multi_path: None,
+        ebgp_requires_policy: None,
+    };
     let global = changed(v1::Global::default(), &set);
     assert_eq!((global.asn, global.router_id.as_str(), global.import_all), (65000, "10.0.0.1", true));
     assert_eq!(global.transit(), v1::TransitPolicy::Full);
