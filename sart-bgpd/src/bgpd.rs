@@ -9,6 +9,7 @@ pub mod connection;
 pub mod daemon;
 pub mod dial;
 pub mod file;
+pub mod leave;
 pub mod listen;
 pub mod metrics;
 pub mod owner;

@@ -2,20 +2,22 @@
 //! never touch a session.
 
 mod check;
+mod neighbor;
 mod policy;
 #[cfg(test)]
 mod tests;
+
+pub use self::neighbor::*;
 
 pub(crate) use self::check::check_paths;
 pub use self::policy::{ChainEnd, EffectiveChain, PeerPolicies, PolicySource};
 
 use core::net::{IpAddr, Ipv4Addr};
-use core::time::Duration;
+use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use crate::family::Family;
-use crate::policy::{ChainConfig, PolicyConfig, PolicyError};
+use crate::policy::{PolicyConfig, PolicyError};
 use crate::wire::attr::Origin;
 
 /// The whole configuration of a speaker; [`crate::speaker::Speaker::apply_config`] makes the running one equal to it.
@@ -50,6 +52,12 @@ pub struct Global {
     /// for import are a chain of its own and `import` without `accept_all`; for export a chain of its own and
     /// [`TransitPolicy::LocalOnly`].
     pub ebgp_requires_policy: bool,
+    /// The oldest of equal eBGP paths wins before router ids are compared; stabler, but depends on history.
+    pub prefer_oldest: bool,
+    /// How far next hops are (RFC 4271 section 9.1.2.2 e); those not named are at distance 0.
+    pub next_hop_metrics: BTreeMap<IpAddr, u32>,
+    /// This speaker goes away: everything it tells is marked as a last resort (RFC 8326).
+    pub graceful_shutdown: bool,
 }
 
 impl Global {
@@ -64,6 +72,9 @@ impl Global {
             transit: TransitPolicy::default(),
             import: ImportPolicy::default(),
             ebgp_requires_policy: true,
+            prefer_oldest: false,
+            next_hop_metrics: BTreeMap::new(),
+            graceful_shutdown: false,
         }
     }
 
@@ -97,103 +108,6 @@ pub struct ImportPolicy {
     /// Refuse what equals, lies inside or covers one of these, whatever the ranges say. The one exception is a default
     /// route that `ranges` names literally.
     pub protected: Vec<IpNet>,
-}
-
-/// One neighbour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NeighborConfig {
-    /// Free name, unique, not empty.
-    pub name: String,
-    /// The neighbour's address; the key.
-    pub address: IpAddr,
-    /// The neighbour's AS number; equal to ours means iBGP.
-    pub asn: u32,
-    /// Proposed hold time in seconds; 0 takes [`DEFAULT_HOLD_TIME`]; 1 and 2 are refused (RFC 4271 section 4.2).
-    pub hold_time: u16,
-    /// Keepalive interval in seconds; 0 takes a third of the negotiated hold time, which is also the upper bound.
-    pub keepalive_time: u16,
-    /// Wait for the neighbour to connect, never dial.
-    pub passive: bool,
-    /// Families to offer; empty takes the one of `address`.
-    pub families: Vec<Family>,
-    /// Groups that [`LocalPath::groups`] is matched against; a neighbour without groups takes every path.
-    pub groups: Vec<String>,
-    /// TCP port to dial; 0 takes 179.
-    pub port: u16,
-    /// Router id the neighbour must present; none accepts any.
-    pub router_id: Option<Ipv4Addr>,
-    /// What is taken from it, after the rules of [`Global`]; none leaves it to them and to RFC 8212.
-    pub import: Option<ChainConfig>,
-    /// What it is told, after the rules of [`Global`]; none leaves it to them and to RFC 8212.
-    pub export: Option<ChainConfig>,
-}
-
-/// Hold time proposed unless configured, in seconds (RFC 4271 section 10 suggests 90).
-pub const DEFAULT_HOLD_TIME: u16 = 90;
-
-impl NeighborConfig {
-    /// A neighbour with every default.
-    #[must_use]
-    pub fn new(name: &str, address: IpAddr, asn: u32) -> Self {
-        Self {
-            name: name.to_owned(),
-            address,
-            asn,
-            hold_time: 0,
-            keepalive_time: 0,
-            passive: false,
-            families: Vec::new(),
-            groups: Vec::new(),
-            port: 0,
-            router_id: None,
-            import: None,
-            export: None,
-        }
-    }
-
-    /// The hold time to propose, in seconds.
-    #[must_use]
-    pub const fn proposed_hold_time(&self) -> u16 {
-        if self.hold_time == 0 { DEFAULT_HOLD_TIME } else { self.hold_time }
-    }
-
-    /// The TCP port to dial.
-    #[must_use]
-    pub const fn dial_port(&self) -> u16 {
-        if self.port == 0 { BGP_PORT } else { self.port }
-    }
-
-    /// The families to offer, sorted, without repeats.
-    #[must_use]
-    pub fn offered_families(&self) -> Vec<Family> {
-        let mut families = self.families.clone();
-        if families.is_empty() {
-            families.push(Family::of_address(&self.address));
-        }
-        families.sort_unstable();
-        families.dedup();
-        families
-    }
-
-    /// The keepalive interval that follows from a negotiated hold time; `None` if keepalives are off (hold time 0).
-    #[must_use]
-    pub fn keepalive_interval(&self, negotiated_hold: Duration) -> Option<Duration> {
-        if negotiated_hold.is_zero() {
-            return None;
-        }
-        let third = negotiated_hold / 3;
-        let wanted = Duration::from_secs(u64::from(self.keepalive_time));
-        Some(if wanted.is_zero() { third } else { wanted.min(third) })
-    }
-
-    /// Whether a change from `self` to `new` alters what the OPEN says or must say, so that the session has to restart.
-    #[must_use]
-    pub fn changes_open(&self, new: &Self) -> bool {
-        self.asn != new.asn
-            || self.proposed_hold_time() != new.proposed_hold_time()
-            || self.offered_families() != new.offered_families()
-            || self.router_id != new.router_id
-    }
 }
 
 /// A path that this speaker originates.

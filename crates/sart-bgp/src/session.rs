@@ -7,6 +7,8 @@ mod collision;
 mod connection;
 mod counters;
 mod event;
+pub mod farewell;
+mod machine;
 mod negotiate;
 mod retry;
 #[cfg(test)]
@@ -20,11 +22,10 @@ pub use self::counters::MessageCounters;
 pub use self::event::{ConnectionEnd, SessionEvent};
 pub use self::negotiate::Negotiated;
 
-use self::connection::{Connection, Ending, Heard, Phase};
+use self::connection::{Connection, Phase};
 use self::retry::Retry;
-use crate::config::NeighborConfig;
+use crate::config::{NeighborConfig, PrefixLimit};
 use crate::family::Family;
-use crate::wire::message::MessageKind;
 use crate::wire::notification::Notification;
 
 /// A TCP connection as the shell numbers them; never reused.
@@ -79,6 +80,20 @@ pub enum Input<'a> {
     Start,
     /// End every connection with this message and refuse new ones (ManualStop).
     Stop(Notification),
+    /// End every connection with this message and begin anew.
+    Reset(Notification),
+    /// Close every connection without a word and refuse new ones: we come back soon, and the neighbour may keep our
+    /// routes until then (RFC 4724 section 4.1).
+    Abandon,
+    /// The neighbour announces more prefixes than it may.
+    OverLimit {
+        /// The family of the prefix that was one too many.
+        family: Family,
+        /// The limit.
+        limit: PrefixLimit,
+    },
+    /// Ask the neighbour for a family again, if it knows how (RFC 2918).
+    AskRefresh(Family),
     /// A connection came up.
     Connected {
         /// Its number.
@@ -130,7 +145,7 @@ pub enum Output {
     Up,
     /// The session has left Established: its routes are void.
     Down,
-    /// Routes came in: the body of an UPDATE that was read without a fault that ends the session.
+    /// Routes came in.
     Update(Vec<u8>),
     /// The neighbour wants a family again (RFC 2918).
     Refresh(Family),
@@ -178,6 +193,10 @@ impl Session {
         match input {
             Input::Start => self.start(now),
             Input::Stop(notification) => self.stop(&notification),
+            Input::Reset(notification) => self.reset(&notification, now),
+            Input::Abandon => self.abandon(),
+            Input::OverLimit { family, limit } => self.over_limit(family, limit, now),
+            Input::AskRefresh(family) => self.ask_refresh(family),
             Input::Connected { conn, direction } => self.connected(conn, direction, now),
             Input::DialFailed { error } => self.dial_failed(error, now),
             Input::Received { conn, bytes } => self.received_bytes(conn, bytes, now),
@@ -199,7 +218,7 @@ impl Session {
         }
         if !reset {
             for connection in &mut self.connections {
-                connection.set_keepalive(&self.config.neighbor, now);
+                connection.set_keepalive(&self.config.neighbor, self.retry.jitter(), now);
             }
             if self.running && self.connections.is_empty() && !self.retry.is_dialling() {
                 self.retry.now(now);
@@ -277,222 +296,5 @@ impl Session {
     /// Notes UPDATEs that the owner of the RIB sends on [`Session::established_conn`].
     pub const fn count_updates_sent(&mut self, messages: u64) {
         self.sent.update += messages;
-    }
-
-    fn start(&mut self, now: Duration) {
-        if !self.running {
-            self.running = true;
-            self.retry.now(now);
-        }
-    }
-
-    fn stop(&mut self, notification: &Notification) {
-        self.running = false;
-        self.end_all(notification, "");
-        self.retry.forget();
-    }
-
-    fn end_all(&mut self, notification: &Notification, detail: &str) {
-        for connection in core::mem::take(&mut self.connections) {
-            self.end_with(connection, Ending::answered(notification.clone(), detail));
-        }
-    }
-
-    fn connected(&mut self, conn: ConnId, direction: Direction, now: Duration) {
-        if direction == Direction::Outbound {
-            self.retry.dial_answered();
-        }
-        // Where OPENs are exchanged already, a second dial could only start a collision.
-        let exchanged = self.connections.iter().any(|connection| connection.phase() >= Phase::OpenConfirm);
-        let unwanted = direction == Direction::Outbound && exchanged;
-        if !self.running || self.retry.refuses(now) || unwanted {
-            self.outputs.push(Output::Close { conn });
-            return;
-        }
-        // A second connection of one direction means that the far end has given up the first.
-        let stale =
-            |other: &Connection| other.direction() == direction && other.phase() != Phase::Established;
-        for connection in self.take_connections(stale) {
-            let collision = Notification::new(Notification::COLLISION);
-            self.end_with(connection, Ending::answered(collision, "a newer connection replaces this one"));
-        }
-        let connection = Connection::new(conn, direction, now);
-        self.send(conn, MessageKind::Open, negotiate::our_open(&self.config).encode());
-        self.connections.push(connection);
-    }
-
-    fn dial_failed(&mut self, error: &str, now: Duration) {
-        if !self.retry.is_dialling() {
-            return;
-        }
-        self.event(SessionEvent::DialFailed { error: error.to_owned() });
-        self.retry.dial_answered();
-        self.retry.failed(false, now);
-    }
-
-    fn received_bytes(&mut self, conn: ConnId, bytes: &[u8], now: Duration) {
-        if let Some(connection) = self.connection_mut(conn) {
-            connection.push(bytes);
-        }
-        // The connection can vanish while its bytes are read.
-        while let Some(connection) = self.connections.iter_mut().find(|connection| connection.id() == conn) {
-            match connection.next_message(&self.config, now) {
-                None => break,
-                Some((kind, heard)) => {
-                    if let Some(kind) = kind {
-                        self.received.count(kind, 1);
-                    }
-                    self.heard(conn, heard, now);
-                    self.note_state();
-                }
-            }
-        }
-    }
-
-    fn heard(&mut self, conn: ConnId, heard: Heard, now: Duration) {
-        match heard {
-            Heard::Nothing => {}
-            Heard::Open => self.opened(conn, now),
-            Heard::Up => self.up(conn, now),
-            Heard::Update(body, faults) => {
-                for fault in &faults {
-                    self.event(SessionEvent::UpdateFault { detail: fault.to_string() });
-                }
-                self.outputs.push(Output::Update(body));
-            }
-            Heard::Refresh(family) => self.outputs.push(Output::Refresh(family)),
-            Heard::End(ending) => self.end(conn, ending, now),
-        }
-    }
-
-    /// An acceptable OPEN came in: settle a collision (RFC 4271 section 6.8), then confirm.
-    fn opened(&mut self, conn: ConnId, now: Duration) {
-        let loser = self.collision_loser(conn, now);
-        if let Some(loser) = loser {
-            let notification = Notification::new(Notification::COLLISION);
-            self.end(loser, Ending::answered(notification, "the other connection lives"), now);
-        }
-        if loser != Some(conn) {
-            self.send(conn, MessageKind::Keepalive, crate::wire::message::keepalive());
-        }
-    }
-
-    /// RFC 4271 section 6.8 compares with connections that had an OPEN. One that has just been opened counts as well: its
-    /// router id is known from this OPEN, and waiting for its own could let each side give up the other's choice.
-    fn collision_loser(&self, conn: ConnId, now: Duration) -> Option<ConnId> {
-        let new = self.connections.iter().find(|connection| connection.id() == conn)?;
-        let old = self.connections.iter().find(|other| {
-            other.id() != conn && (other.phase() >= Phase::OpenConfirm || other.is_fresh(now))
-        })?;
-        let loses = collision::new_loses(
-            (self.config.router_id, self.config.asn),
-            (new.negotiated()?.router_id, self.config.neighbor.asn),
-            new.direction(),
-            old.phase() == Phase::Established,
-        );
-        Some(if loses { conn } else { old.id() })
-    }
-
-    fn up(&mut self, conn: ConnId, now: Duration) {
-        for connection in self.take_connections(|connection| connection.id() != conn) {
-            let collision = Notification::new(Notification::COLLISION);
-            self.end_with(connection, Ending::answered(collision, "the other connection is Established"));
-        }
-        self.established_at = Some(now);
-        self.note_state();
-        self.outputs.push(Output::Up);
-    }
-
-    fn closed(&mut self, conn: ConnId, end: ConnectionEnd, now: Duration) {
-        if let Some(connection) = self.connection_mut(conn) {
-            let state = connection.phase().state();
-            self.end(conn, Ending::silent(SessionEvent::ConnectionLost { end, state }), now);
-        }
-    }
-
-    /// Ends one connection; if it was the last, plans the next attempt.
-    fn end(&mut self, conn: ConnId, ending: Ending, now: Duration) {
-        let protocol_error = ending.is_protocol_error();
-        for connection in self.take_connections(|connection| connection.id() == conn) {
-            let held = self.established_at.map(|since| now.saturating_sub(since));
-            self.end_with(connection, ending.clone());
-            if self.connections.is_empty() {
-                self.retry.ran(held.unwrap_or_default());
-                self.retry.failed(protocol_error, now);
-            }
-        }
-    }
-
-    fn end_with(&mut self, connection: Connection, ending: Ending) {
-        let conn = connection.id();
-        if let Some(notification) = &ending.notification {
-            self.send(conn, MessageKind::Notification, notification.encode());
-        }
-        self.outputs.push(Output::Close { conn });
-        self.event(ending.event);
-        if connection.phase() == Phase::Established {
-            self.established_at = None;
-            self.flaps += 1;
-            self.outputs.push(Output::Down);
-        }
-    }
-
-    fn serve_timers(&mut self, now: Duration) {
-        for conn in self.connections.iter().map(Connection::id).collect::<Vec<_>>() {
-            let Some(connection) = self.connection_mut(conn) else { continue };
-            if let Some(hold_time) = connection.hold_expired(now) {
-                self.end(conn, Ending::hold_expired(hold_time), now);
-            } else if connection.keepalive_due(now) {
-                let jitter = self.retry.jitter();
-                if let Some(connection) = self.connection_mut(conn) {
-                    connection.restart_keepalive(jitter, now);
-                }
-                self.send(conn, MessageKind::Keepalive, crate::wire::message::keepalive());
-            }
-        }
-        if self.retry_deadline().is_some_and(|deadline| deadline <= now) {
-            let dials = self.dials();
-            if self.retry.fire(dials, now) {
-                self.outputs.push(Output::Dial);
-            }
-        }
-    }
-
-    fn connection_mut(&mut self, conn: ConnId) -> Option<&mut Connection> {
-        self.connections.iter_mut().find(|connection| connection.id() == conn)
-    }
-
-    fn take_connections(&mut self, which: impl Fn(&Connection) -> bool) -> Vec<Connection> {
-        self.connections.extract_if(.., |connection| which(connection)).collect()
-    }
-
-    fn send(&mut self, conn: ConnId, kind: MessageKind, bytes: Vec<u8>) {
-        self.sent.count(kind, 1);
-        self.outputs.push(Output::Send { conn, bytes });
-    }
-
-    fn event(&mut self, event: SessionEvent) {
-        if event.is_failure() {
-            self.last_error = Some(event.to_string());
-        }
-        self.outputs.push(Output::Event(event));
-    }
-
-    /// Reports a change of state, once.
-    fn note_state(&mut self) {
-        let furthest = self.connections.iter().map(|connection| connection.phase().state()).max();
-        let to = furthest.unwrap_or_else(|| {
-            if !self.running || self.retry.is_paused() {
-                SessionState::Idle
-            } else if self.retry.is_dialling() {
-                SessionState::Connect
-            } else {
-                SessionState::Active
-            }
-        });
-        let from = core::mem::replace(&mut self.state, to);
-        if from != to {
-            self.outputs.push(Output::Event(SessionEvent::State { from, to }));
-        }
     }
 }

@@ -5,6 +5,7 @@
 mod configure;
 mod drive;
 mod io;
+mod limits;
 mod neighbor;
 mod query;
 mod settle;

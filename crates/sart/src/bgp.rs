@@ -87,7 +87,7 @@ fn changed(mut global: v1::Global, set: &SetArgs) -> v1::Global {
     global.asn = set.asn.unwrap_or(global.asn);
     global.router_id = set.router_id.map_or(global.router_id, |id| id.to_string());
     global.ebgp_requires_policy = set.ebgp_requires_policy.unwrap_or(global.ebgp_requires_policy);
-    global.multipath = set.multi_path.unwrap_or(global.multipath);
+    global.multipath = set.multi_path.or(global.multipath);
     global
 }
 

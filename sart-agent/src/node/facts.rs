@@ -137,7 +137,7 @@ pub struct BgpFact {
     /// Own router id, dotted quad.
     pub router_id: String,
     /// Use several best paths at once.
-    pub multipath: bool,
+    pub multipath: Option<bool>,
     /// Prefixes that may be accepted from neighbours.
     pub import_ranges: Vec<IpNet>,
     /// `metadata.generation`, for the status.

@@ -70,7 +70,7 @@ pub(super) fn observed(policy: TrafficPolicy) -> Observed {
     observed.bgp = Some(BgpFact {
         asn: 65000,
         router_id: "172.18.0.2".into(),
-        multipath: true,
+        multipath: Some(true),
         import_ranges: Vec::new(),
         generation: 1,
     });

@@ -163,7 +163,7 @@ pub fn bgp(bgp: &NodeBGP) -> Option<BgpFact> {
     Some(BgpFact {
         asn: bgp.spec.asn,
         router_id: bgp.spec.router_id.clone(),
-        multipath: bgp.spec.speaker.multipath.unwrap_or(false),
+        multipath: bgp.spec.speaker.multipath,
         import_ranges: ranges.filter_map(|range| range.parse().ok()).collect(),
         generation: bgp.metadata.generation.unwrap_or_default(),
     })

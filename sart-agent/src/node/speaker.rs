@@ -34,7 +34,7 @@ pub struct SpeakerConfig {
     /// Own router id.
     pub router_id: String,
     /// Use several best paths at once.
-    pub multipath: bool,
+    pub multipath: Option<bool>,
     /// Prefixes that may be accepted; empty accepts nothing.
     pub import_ranges: Vec<IpNet>,
     /// Prefixes no neighbour may send.
@@ -73,7 +73,7 @@ fn retired(asn: u32, router_id: &str) -> SpeakerConfig {
     SpeakerConfig {
         asn,
         router_id: router_id.to_owned(),
-        multipath: false,
+        multipath: None,
         import_ranges: Vec::new(),
         protected: BTreeSet::new(),
         neighbors: Vec::new(),

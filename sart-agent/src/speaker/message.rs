@@ -27,6 +27,7 @@ pub(super) fn apply_config(config: &SpeakerConfig, paths: &Paths) -> ApplyConfig
             protected_prefixes: config.protected.iter().map(ToString::to_string).collect(),
             // The ranges and the missing transit are the explicit policy that RFC 8212 asks for.
             ebgp_requires_policy: true,
+            ..Global::default()
         }),
         neighbors: config.neighbors.iter().map(neighbor).collect(),
         paths: paths.iter().map(local_path).collect(),

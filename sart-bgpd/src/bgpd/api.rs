@@ -6,16 +6,18 @@ mod policy;
 mod to_proto;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use sart_bgp::config::{Config, ConfigError};
 use sart_bgp::family::Family;
-use sart_bgp::speaker::Table;
+use sart_bgp::speaker::{Speaker, Table};
 use sart_rpc::v1;
 use sart_rpc::v1::bgp_service_server::BgpService;
 use tonic::{Request, Response, Status};
 
 use self::filter::RowFilter;
+use super::leave;
 use super::owner::{Handle, Stopped};
 use super::policy as text;
 use super::reload::{ReloadError, Reloader};
@@ -33,6 +35,23 @@ impl Api {
     #[must_use]
     pub const fn new(handle: Handle, reloader: Option<Reloader>) -> Self {
         Self { handle, reloader }
+    }
+}
+
+/// The longest time between the request to use other routes and the end of the sessions.
+const LONGEST_DRAIN_SECONDS: u32 = 3600;
+
+impl Api {
+    /// Does something to one neighbour and shows it as it is then.
+    async fn act(
+        &self,
+        peer: IpAddr,
+        act: impl FnOnce(&mut Speaker, Duration) -> Result<(), ConfigError> + Send + 'static,
+    ) -> Result<Response<v1::Neighbor>, Status> {
+        let call = move |speaker: &mut Speaker, now| act(speaker, now).map(|()| speaker.neighbor(peer, now));
+        let view = self.handle.call(call).await.map_err(stopped)?.map_err(refused)?;
+        let view = view.ok_or_else(|| refused(ConfigError::UnknownNeighbor { address: peer }))?;
+        Ok(Response::new(to_proto::neighbor(&view)))
     }
 }
 
@@ -78,7 +97,15 @@ impl BgpService for Api {
             paths: from_proto::paths(&request.paths)?,
             policy: policy::read(request.policy.as_ref())?,
         };
-        let applied = self.handle.call(move |speaker, now| speaker.apply_config(config, now)).await;
+        let keep_multipath = global.multipath.is_none();
+        let mut config = config;
+        let call = move |speaker: &mut Speaker, now| {
+            if keep_multipath {
+                config.global.multipath = speaker.global().is_some_and(|global| global.multipath);
+            }
+            speaker.apply_config(config, now)
+        };
+        let applied = self.handle.call(call).await;
         let applied = applied.map_err(stopped)?.map_err(refused)?;
         tracing::info!(?applied, "applied a configuration");
         Ok(Response::new(to_proto::applied(&applied)))
@@ -90,8 +117,12 @@ impl BgpService for Api {
     ) -> Result<Response<v1::Global>, Status> {
         let global =
             request.into_inner().global.ok_or_else(|| Status::invalid_argument("global: missing"))?;
-        let global = from_proto::global(&global)?;
-        let call = move |speaker: &mut sart_bgp::speaker::Speaker, now| {
+        let keep_multipath = global.multipath.is_none();
+        let mut global = from_proto::global(&global)?;
+        let call = move |speaker: &mut Speaker, now| {
+            if keep_multipath {
+                global.multipath = speaker.global().is_some_and(|global| global.multipath);
+            }
             speaker.set_global(global, now).map(|()| speaker.global().map(to_proto::global))
         };
         let global = self.handle.call(call).await.map_err(stopped)?.map_err(refused)?;
@@ -106,7 +137,7 @@ impl BgpService for Api {
         let neighbor = neighbor.ok_or_else(|| Status::invalid_argument("neighbor: missing"))?;
         let config = from_proto::neighbor(&neighbor)?;
         let peer = config.address;
-        let call = move |speaker: &mut sart_bgp::speaker::Speaker, now| {
+        let call = move |speaker: &mut Speaker, now| {
             speaker.add_neighbor(config, now).map(|()| speaker.neighbor(peer, now))
         };
         let view = self.handle.call(call).await.map_err(stopped)?.map_err(refused)?;
@@ -122,6 +153,58 @@ impl BgpService for Api {
         let deleted = self.handle.call(move |speaker, now| speaker.delete_neighbor(peer, now)).await;
         deleted.map_err(stopped)?.map_err(refused)?;
         Ok(Response::new(v1::DeleteNeighborResponse {}))
+    }
+
+    async fn shutdown_neighbor(
+        &self,
+        request: Request<v1::ShutdownNeighborRequest>,
+    ) -> Result<Response<v1::Neighbor>, Status> {
+        let v1::ShutdownNeighborRequest { address: peer, text } = request.into_inner();
+        let peer = address("address", &peer)?;
+        self.act(peer, move |speaker, now| speaker.set_shutdown(peer, Some(text), now)).await
+    }
+
+    async fn start_neighbor(
+        &self,
+        request: Request<v1::StartNeighborRequest>,
+    ) -> Result<Response<v1::Neighbor>, Status> {
+        let peer = address("address", &request.into_inner().address)?;
+        self.act(peer, move |speaker, now| speaker.set_shutdown(peer, None, now)).await
+    }
+
+    async fn reset_neighbor(
+        &self,
+        request: Request<v1::ResetNeighborRequest>,
+    ) -> Result<Response<v1::Neighbor>, Status> {
+        let v1::ResetNeighborRequest { address: peer, text } = request.into_inner();
+        let peer = address("address", &peer)?;
+        from_proto::check_text(&text)?;
+        self.act(peer, move |speaker, now| speaker.reset(peer, &text, now)).await
+    }
+
+    async fn refresh_neighbor(
+        &self,
+        request: Request<v1::RefreshNeighborRequest>,
+    ) -> Result<Response<v1::Neighbor>, Status> {
+        let peer = address("address", &request.into_inner().address)?;
+        self.act(peer, move |speaker, now| speaker.ask_refresh(peer, now)).await
+    }
+
+    async fn decommission(
+        &self,
+        request: Request<v1::DecommissionRequest>,
+    ) -> Result<Response<v1::DecommissionResponse>, Status> {
+        let v1::DecommissionRequest { text, wait_seconds } = request.into_inner();
+        from_proto::check_text(&text)?;
+        if wait_seconds > LONGEST_DRAIN_SECONDS {
+            return Err(from_proto::invalid("wait_seconds", wait_seconds, "is more than 3600"));
+        }
+        // A task of its own: half a farewell, because the caller went away, would be the worst of all.
+        let wait = Duration::from_secs(u64::from(wait_seconds));
+        let leaving = tokio::spawn(leave::decommission(self.handle.clone(), text, wait));
+        let left = leaving.await.map_err(|error| Status::internal(error.to_string()))?;
+        left.map_err(stopped)?.map_err(refused)?;
+        Ok(Response::new(v1::DecommissionResponse {}))
     }
 
     async fn list_neighbors(
@@ -156,9 +239,7 @@ impl BgpService for Api {
         let request = request.into_inner();
         let upserts = from_proto::paths(&request.upserts)?;
         let withdrawals = from_proto::prefixes("withdrawals", &request.withdrawals)?;
-        let call = move |speaker: &mut sart_bgp::speaker::Speaker, now| {
-            speaker.update_paths(upserts, &withdrawals, now)
-        };
+        let call = move |speaker: &mut Speaker, now| speaker.update_paths(upserts, &withdrawals, now);
         let updated = self.handle.call(call).await.map_err(stopped)?.map_err(refused)?;
         Ok(Response::new(v1::UpdatePathsResponse { changed: updated.changed, unknown: updated.unknown }))
     }

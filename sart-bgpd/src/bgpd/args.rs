@@ -7,6 +7,8 @@ use clap::Parser;
 use sart_rpc::BGPD_SOCKET;
 use sart_telemetry::LogFormat;
 
+use super::leave::OnTerm;
+
 /// BGP speaker with a gRPC API on a Unix socket. Without --file (or --as and --router-id) it waits to be configured over
 /// that API.
 #[derive(Clone, Debug, Parser)]
@@ -45,6 +47,12 @@ pub struct Args {
     /// Serve /healthz, /readyz and /metrics on this port of 127.0.0.1.
     #[arg(long)]
     pub http_port: Option<u16>,
+    /// What SIGTERM means to the neighbors.
+    #[arg(long, value_enum, default_value_t)]
+    pub on_term: OnTerm,
+    /// With --on-term decommission: seconds between the request to use other routes and the end of the sessions.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(..=3600))]
+    pub drain_time: u16,
     /// Accepted for upstream's command lines and ignored.
     #[arg(long, hide = true)]
     pub fib: Option<String>,

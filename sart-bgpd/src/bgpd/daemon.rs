@@ -22,6 +22,7 @@ use super::api::Api;
 use super::args::Args;
 use super::dial::SocketOptions;
 use super::file::{self, FileError, Overrides};
+use super::leave::{self, Farewell};
 use super::listen::Listeners;
 use super::metrics::Metrics;
 use super::owner::{Handle, Owner, Stopped};
@@ -98,10 +99,10 @@ async fn try_run(args: Args) -> Result<(), StartError> {
     // Before the first packet: a second speaker on this socket must not disturb the first one's sessions.
     let listener = Listener::bind(&api_path)?;
     let (owner, handle, inbox) = owner(&args, &metrics, health.require("listener"));
-    let (stop, stopping) = oneshot::channel::<()>();
+    let (stop, stopping) = oneshot::channel();
     let owning = tokio::spawn(owner.run(inbox, async move {
         // The sender going away means stop as well.
-        let _asked = stopping.await;
+        stopping.await.unwrap_or(Farewell::Shutdown(String::new()))
     }));
     if let Some(config) = first {
         handle.call(move |speaker, now| speaker.apply_config(config, now)).await??;
@@ -115,7 +116,9 @@ async fn try_run(args: Args) -> Result<(), StartError> {
         let _asked = api_stopping.await;
     });
     wait_for_end(reloader.as_ref()).await?;
-    let _running = stop.send(());
+    let drain_time = Duration::from_secs(u64::from(args.drain_time));
+    let farewell = leave::prepare(args.on_term, drain_time, &handle).await;
+    let _running = stop.send(farewell);
     if let Err(error) = owning.await {
         tracing::error!(%error, "the speaker's task failed");
     }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::dial::SocketOptions;
+use super::leave::Farewell;
 use super::listen::Listeners;
 use super::metrics::Metrics;
 use super::watch::Watchers;
@@ -153,13 +154,13 @@ impl Owner {
         self.listeners = Some(listeners);
     }
 
-    /// Runs until `stop`, then says goodbye to every neighbour.
-    pub async fn run(mut self, mut inbox: Inbox, stop: impl Future<Output = ()> + Send) {
+    /// Runs until `stop`, then ends every session as it says.
+    pub async fn run(mut self, mut inbox: Inbox, stop: impl Future<Output = Farewell> + Send) {
         tokio::pin!(stop);
-        loop {
+        let farewell = loop {
             let deadline = self.speaker.next_deadline().map(|at| self.started + at);
             tokio::select! {
-                () = &mut stop => break,
+                farewell = &mut stop => break farewell,
                 Some(call) = inbox.calls.recv() => call(&mut self),
                 Some(event) = inbox.events.recv() => self.event(event),
                 () = sleep_until(deadline) => self.input(SpeakerInput::Tick),
@@ -167,14 +168,18 @@ impl Owner {
                 Some(_) = self.tasks.join_next() => {}
             }
             self.carry_out();
-        }
-        self.goodbye().await;
+        };
+        self.goodbye(&farewell).await;
     }
 
-    async fn goodbye(mut self) {
+    async fn goodbye(mut self, farewell: &Farewell) {
+        // Whoever connects from now on is for the next process.
         self.listeners = None;
         let now = self.now();
-        self.speaker.shutdown(now);
+        match farewell {
+            Farewell::Shutdown(text) => self.speaker.shutdown(text, now),
+            Farewell::Restart => self.speaker.leave_for_restart(now),
+        }
         self.carry_out();
         self.connections.clear();
         for (_, dial) in self.dials.drain().map(|(_, dial)| dial) {

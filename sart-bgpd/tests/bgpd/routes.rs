@@ -124,7 +124,7 @@ fn equal_paths_of_two_spines_form_a_multipath_set_that_shrinks_with_them() {
     let [first, second] = two_spines(&fabric);
     let mut sart = Sart::start(&fabric.sart, &[]);
     let mut request = config(&[neighbor(0), neighbor(1)], &[]);
-    request.global = Some(v1::Global { multipath: true, ..global() });
+    request.global = Some(v1::Global { multipath: Some(true), ..global() });
     sart.apply(&request);
     sart.wait_state(0, Established);
     sart.wait_state(1, Established);

@@ -158,6 +158,36 @@ impl BgpService for Service {
     ) -> Result<Response<DeleteNeighborResponse>, Status> {
         Err(Status::unimplemented("best paths only"))
     }
+    async fn shutdown_neighbor(
+        &self,
+        _: Request<sart_rpc::v1::ShutdownNeighborRequest>,
+    ) -> Result<Response<sart_rpc::v1::Neighbor>, Status> {
+        Err(Status::unimplemented("best paths only"))
+    }
+    async fn start_neighbor(
+        &self,
+        _: Request<sart_rpc::v1::StartNeighborRequest>,
+    ) -> Result<Response<sart_rpc::v1::Neighbor>, Status> {
+        Err(Status::unimplemented("best paths only"))
+    }
+    async fn reset_neighbor(
+        &self,
+        _: Request<sart_rpc::v1::ResetNeighborRequest>,
+    ) -> Result<Response<sart_rpc::v1::Neighbor>, Status> {
+        Err(Status::unimplemented("best paths only"))
+    }
+    async fn refresh_neighbor(
+        &self,
+        _: Request<sart_rpc::v1::RefreshNeighborRequest>,
+    ) -> Result<Response<sart_rpc::v1::Neighbor>, Status> {
+        Err(Status::unimplemented("best paths only"))
+    }
+    async fn decommission(
+        &self,
+        _: Request<sart_rpc::v1::DecommissionRequest>,
+    ) -> Result<Response<sart_rpc::v1::DecommissionResponse>, Status> {
+        Err(Status::unimplemented("best paths only"))
+    }
     async fn list_neighbors(
         &self,
         _: Request<ListNeighborsRequest>,

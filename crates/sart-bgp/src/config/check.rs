@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::{Config, ConfigError, Global, LocalPath, NeighborConfig, PolicySource};
+use super::{Config, ConfigError, Global, LocalPath, NeighborConfig, PolicySource, SHUTDOWN_TEXT_LEN};
 
 /// AS_TRANS, which stands for a four-octet AS number in two octets and is nobody's own (RFC 6793 section 9).
 const AS_TRANS: u32 = 23456;
@@ -68,14 +68,7 @@ fn check_neighbor(global: &Global, neighbor: &NeighborConfig) -> Result<(), Conf
     }
     check_peer_address(&at("address"), neighbor.address)?;
     check_asn(&at("asn"), neighbor.asn)?;
-    // RFC 4271 section 4.2: the hold time is zero or at least three seconds (zero means "default" here).
-    if matches!(neighbor.hold_time, 1 | 2) {
-        return Err(invalid(
-            &at("hold_time"),
-            neighbor.hold_time,
-            "must be 0 (default) or at least 3 seconds",
-        ));
-    }
+    check_limits(&at, neighbor)?;
     if let Some(family) = neighbor.families.iter().find(|family| !family.is_supported()) {
         return Err(invalid(&at("families"), family, "must be ipv4-unicast or ipv6-unicast"));
     }
@@ -88,6 +81,35 @@ fn check_neighbor(global: &Global, neighbor: &NeighborConfig) -> Result<(), Conf
         }
         _ => Ok(()),
     }
+}
+
+fn check_limits(at: &impl Fn(&str) -> String, neighbor: &NeighborConfig) -> Result<(), ConfigError> {
+    // RFC 4271 section 4.2: the hold time is zero or at least three seconds.
+    if let Some(time @ (1 | 2)) = neighbor.hold_time {
+        return Err(invalid(&at("hold_time"), time, "must be 0 (no hold timer) or at least 3 seconds"));
+    }
+    if let Some(text) = neighbor.shutdown.as_ref().filter(|text| text.len() > SHUTDOWN_TEXT_LEN) {
+        return Err(invalid(&at("shutdown"), text, "must be at most 255 octets (RFC 9003)"));
+    }
+    let Some(limit) = neighbor.prefix_limit else { return Ok(()) };
+    if limit.max == 0 {
+        return Err(invalid(
+            &at("prefix_limit.max"),
+            limit.max,
+            "must be at least 1; leave the limit out for none",
+        ));
+    }
+    if !(1..=100).contains(&limit.warn_percent) {
+        return Err(invalid(&at("prefix_limit.warn_percent"), limit.warn_percent, "must be 1 to 100"));
+    }
+    if limit.restart == Some(0) {
+        return Err(invalid(
+            &at("prefix_limit.restart"),
+            0,
+            "must be at least 1 second; leave it out to stay down",
+        ));
+    }
+    Ok(())
 }
 
 fn check_peer_address(field: &str, address: IpAddr) -> Result<(), ConfigError> {

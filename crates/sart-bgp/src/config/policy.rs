@@ -140,6 +140,7 @@ impl Global {
             ranges: &self.import.ranges,
             protected: &self.import.protected,
             local_only: self.transit == TransitPolicy::LocalOnly,
+            leaving: self.graceful_shutdown,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Which configurations are refused, and that the message names field and value.
 
 use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
 
 use super::*;
+use crate::family::Family;
 
 fn good() -> Config {
     Config {
@@ -27,7 +29,7 @@ fn a_plain_configuration_is_accepted() {
 #[test]
 fn every_refusal_names_field_and_value() {
     type Edit = fn(&mut Config);
-    let cases: [(Edit, [&str; 2]); 14] = [
+    let cases: [(Edit, [&str; 2]); 18] = [
         (|c| c.global.asn = 0, ["global.asn", "0"]),
         (|c| c.global.asn = 23456, ["global.asn", "23456"]),
         (|c| c.global.router_id = Ipv4Addr::UNSPECIFIED, ["global.router_id", "0.0.0.0"]),
@@ -40,7 +42,17 @@ fn every_refusal_names_field_and_value() {
             ["protected_prefixes", "10.0.0.1/8"],
         ),
         (|c| c.neighbors[0].asn = u32::MAX, ["neighbors[192.0.2.1].asn", "4294967295"]),
-        (|c| c.neighbors[0].hold_time = 2, ["neighbors[192.0.2.1].hold_time", "2"]),
+        (|c| c.neighbors[0].hold_time = Some(2), ["neighbors[192.0.2.1].hold_time", "2"]),
+        (|c| c.neighbors[0].shutdown = Some("x".repeat(256)), ["shutdown", "xxx"]),
+        (|c| c.neighbors[0].prefix_limit = Some(PrefixLimit::new(0)), ["prefix_limit.max", "0"]),
+        (
+            |c| c.neighbors[0].prefix_limit = Some(PrefixLimit { warn_percent: 101, ..PrefixLimit::new(1) }),
+            ["prefix_limit.warn_percent", "101"],
+        ),
+        (
+            |c| c.neighbors[0].prefix_limit = Some(PrefixLimit { restart: Some(0), ..PrefixLimit::new(1) }),
+            ["prefix_limit.restart", "0"],
+        ),
         (|c| c.neighbors[0].name.clear(), ["neighbors[192.0.2.1].name", "\"\""]),
         (|c| c.neighbors[0].address = IpAddr::from([224, 0, 0, 5]), ["address", "224.0.0.5"]),
         (|c| c.neighbors[0].address = "::ffff:192.0.2.1".parse().unwrap(), ["address", "::ffff:192.0.2.1"]),

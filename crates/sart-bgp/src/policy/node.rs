@@ -5,8 +5,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::judge::RejectReason;
 use super::model::{
-    Conditions, Direction, MatchKind, NamedSet, Policy, PolicyConfig, PrefixRange, SetMatch, SourceKind,
-    Statement, Then,
+    Actions, Conditions, Direction, ListChange, MatchKind, NamedSet, Policy, PolicyConfig, PrefixRange,
+    SetMatch, SourceKind, Statement, Then,
 };
 
 /// Names that begin so are made here; a configuration may not use them.
@@ -20,6 +20,9 @@ const RANGES: &str = "sart:import-ranges";
 const STATEMENT_PROTECTED: &str = "protected-prefix";
 const STATEMENT_RANGES: &str = "outside-ranges";
 const STATEMENT_TRANSIT: &str = "no-transit";
+const STATEMENT_LEAVING: &str = "graceful-shutdown";
+/// RFC 8326 section 5.
+const GRACEFUL_SHUTDOWN: u32 = 0xffff_0000;
 
 /// The rules.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +35,8 @@ pub struct NodeRules<'a> {
     pub protected: &'a [IpNet],
     /// Only own paths are told.
     pub local_only: bool,
+    /// Everything is told as a last resort (RFC 8326).
+    pub leaving: bool,
 }
 
 /// The sets and policies that say the same; policies that would say nothing are left out.
@@ -52,11 +57,17 @@ pub fn node_policies(rules: &NodeRules<'_>) -> PolicyConfig {
     if !statements.is_empty() {
         config.policies.push(Policy { name: IMPORT.to_owned(), statements });
     }
+    let mut statements = Vec::new();
     if rules.local_only {
         let from = |kind| Conditions { source: Some(kind), ..Conditions::default() };
-        let statements = [SourceKind::External, SourceKind::Internal]
-            .map(|kind| refusal(STATEMENT_TRANSIT, from(kind)))
-            .to_vec();
+        statements.extend(
+            [SourceKind::External, SourceKind::Internal].map(|kind| refusal(STATEMENT_TRANSIT, from(kind))),
+        );
+    }
+    if rules.leaving {
+        statements.push(last_resort());
+    }
+    if !statements.is_empty() {
         config.policies.push(Policy { name: EXPORT.to_owned(), statements });
     }
     config
@@ -69,6 +80,14 @@ pub(crate) fn names(config: &PolicyConfig, direction: Direction) -> Vec<String> 
         Direction::Export => EXPORT,
     };
     config.policies.iter().filter(|policy| policy.name == wanted).map(|policy| policy.name.clone()).collect()
+}
+
+/// The community moves routers to another route before this one goes; inside our AS the low preference says it too
+/// (RFC 8326 section 4.2). It does not leave our AS.
+fn last_resort() -> Statement {
+    let communities = ListChange { add: vec![GRACEFUL_SHUTDOWN], ..ListChange::default() };
+    let actions = Actions { communities, local_pref: Some(0), ..Actions::default() };
+    Statement { name: STATEMENT_LEAVING.to_owned(), actions, ..Statement::default() }
 }
 
 fn protected_ranges(rules: &NodeRules<'_>) -> Vec<PrefixRange> {

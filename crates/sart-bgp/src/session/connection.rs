@@ -166,10 +166,12 @@ impl Connection {
     }
 
     /// Takes over a changed keepalive interval.
-    pub(crate) fn set_keepalive(&mut self, neighbor: &NeighborConfig, now: Duration) {
-        if let Some(negotiated) = &mut self.negotiated {
-            negotiated.keepalive = neighbor.keepalive_interval(negotiated.hold_time);
-            self.keepalive_deadline = negotiated.keepalive.map(|interval| now + interval);
+    pub(crate) fn set_keepalive(&mut self, neighbor: &NeighborConfig, jitter: Jitter, now: Duration) {
+        let Some(negotiated) = &mut self.negotiated else { return };
+        let interval = neighbor.keepalive_interval(negotiated.hold_time);
+        if interval != negotiated.keepalive {
+            negotiated.keepalive = interval;
+            self.restart_keepalive(jitter, now);
         }
     }
 
@@ -230,7 +232,6 @@ impl Connection {
         match negotiate(config, &open) {
             Ok(negotiated) => {
                 self.hold_time = negotiated.hold_time;
-                self.keepalive_deadline = negotiated.keepalive.map(|interval| now + interval);
                 self.negotiated = Some(negotiated);
                 self.phase = Phase::OpenConfirm;
                 self.restart_hold(now);

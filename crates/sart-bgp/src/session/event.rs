@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::family::Family;
 use crate::session::SessionState;
 use crate::wire::notification::Notification;
 
@@ -54,6 +55,17 @@ pub enum SessionEvent {
         /// The negotiated hold time.
         hold_time: Duration,
     },
+    /// We closed a connection without a word because we come back soon.
+    LeftForRestart,
+    /// The neighbour announces nearly as many prefixes as it may.
+    NearPrefixLimit {
+        /// Of this family.
+        family: Family,
+        /// How many.
+        received: u64,
+        /// How many it may.
+        max: u32,
+    },
     /// An UPDATE had faults that the session survived (RFC 7606).
     UpdateFault {
         /// What was wrong and what was done about it.
@@ -72,6 +84,8 @@ impl SessionEvent {
             Self::NotificationSent { .. } => "NotificationSent",
             Self::NotificationReceived { .. } => "NotificationReceived",
             Self::HoldTimerExpired { .. } => "HoldTimerExpired",
+            Self::LeftForRestart => "LeftForRestart",
+            Self::NearPrefixLimit { .. } => "NearPrefixLimit",
             Self::UpdateFault { .. } => "UpdateFault",
         }
     }
@@ -79,7 +93,7 @@ impl SessionEvent {
     /// Whether it belongs into "why the last session or attempt ended".
     #[must_use]
     pub const fn is_failure(&self) -> bool {
-        !matches!(self, Self::State { .. } | Self::UpdateFault { .. })
+        !matches!(self, Self::State { .. } | Self::NearPrefixLimit { .. } | Self::UpdateFault { .. })
     }
 }
 
@@ -101,6 +115,10 @@ impl fmt::Display for SessionEvent {
             Self::NotificationReceived { notification } => write!(f, "received {notification}"),
             Self::HoldTimerExpired { hold_time } => {
                 write!(f, "nothing received for the hold time of {} s", hold_time.as_secs())
+            }
+            Self::LeftForRestart => f.write_str("closed without a NOTIFICATION to restart"),
+            Self::NearPrefixLimit { family, received, max } => {
+                write!(f, "{received} prefixes of {family} announced, the limit is {max}")
             }
             Self::UpdateFault { detail } => write!(f, "UPDATE with faults: {detail}"),
         }

@@ -5,8 +5,6 @@ use core::time::Duration;
 
 /// The first pause.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause after a failure of the network.
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// The longest pause after a failure of the protocol.
 const LONGEST_PENALTY: Duration = Duration::from_secs(30);
 /// A dial without an answer is repeated after this long (the shell's own time-out comes first).
@@ -29,6 +27,8 @@ enum Plan {
     DialAt(Duration),
     /// Neither dial nor listen before that time.
     PauseUntil(Duration),
+    /// Neither dial nor listen until a person steps in.
+    Halt,
     /// A dial is out; repeat it at that time.
     Dialling(Duration),
 }
@@ -54,11 +54,15 @@ impl Retry {
     }
 
     pub(crate) const fn is_paused(&self) -> bool {
-        matches!(self.plan, Plan::PauseUntil(_))
+        matches!(self.plan, Plan::PauseUntil(_) | Plan::Halt)
     }
 
     pub(crate) fn refuses(&self, now: Duration) -> bool {
-        matches!(self.plan, Plan::PauseUntil(until) if now < until)
+        match self.plan {
+            Plan::PauseUntil(until) => now < until,
+            Plan::Halt => true,
+            _ => false,
+        }
     }
 
     pub(crate) const fn dial_answered(&mut self) {
@@ -74,12 +78,18 @@ impl Retry {
         }
     }
 
-    /// An attempt or a session ended. A dial that is out keeps its course.
-    pub(crate) fn failed(&mut self, protocol_error: bool, now: Duration) {
+    /// Neither dial nor listen until then; without a time, until [`Retry::now`].
+    pub(crate) fn pause(&mut self, until: Option<Duration>) {
+        self.plan = until.map_or(Plan::Halt, Plan::PauseUntil);
+    }
+
+    /// An attempt or a session ended; `longest` bounds the pause after a failure of the network. A dial that is out keeps
+    /// its course.
+    pub(crate) fn failed(&mut self, protocol_error: bool, longest: Duration, now: Duration) {
         if self.is_dialling() {
             return;
         }
-        let longest = if protocol_error { LONGEST_PENALTY } else { LONGEST_PAUSE };
+        let longest = if protocol_error { LONGEST_PENALTY } else { longest };
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures = self.failures.saturating_add(1);
         let until = now + self.jitter().of(pause);

@@ -10,9 +10,10 @@ use ipnet::IpNet;
 use super::neighbor::Neighbor;
 use super::{Applied, PathsUpdated, Running, Speaker, SpeakerOutput};
 use crate::config::{Config, ConfigError, Global, LocalPath, NeighborConfig, PeerPolicies, PolicySource};
+use crate::family::Family;
 use crate::policy::{ChainConfig, PolicyConfig};
 use crate::rib::{DecisionRules, Rib, RibConfig};
-use crate::session::{Input, Session, SessionConfig};
+use crate::session::{Input, Session, SessionConfig, farewell};
 use crate::wire::notification::Notification;
 
 impl Speaker {
@@ -87,12 +88,56 @@ impl Speaker {
     /// # Errors
     /// If no neighbour has that address.
     pub fn delete_neighbor(&mut self, address: IpAddr, now: Duration) -> Result<(), ConfigError> {
-        if !self.neighbors.contains_key(&address) {
-            return Err(ConfigError::UnknownNeighbor { address });
-        }
+        self.known(address)?;
         self.remove_neighbor(address, now);
         self.finish(now);
         Ok(())
+    }
+
+    /// Takes one neighbour down with a text for its operator, or up again; [`NeighborConfig::shutdown`] says the same in a
+    /// configuration.
+    ///
+    /// # Errors
+    /// If no neighbour has that address or the text is too long.
+    pub fn set_shutdown(
+        &mut self,
+        address: IpAddr,
+        shutdown: Option<String>,
+        now: Duration,
+    ) -> Result<(), ConfigError> {
+        let mut config = self.config()?;
+        let neighbor = config.neighbors.iter_mut().find(|neighbor| neighbor.address == address);
+        neighbor.ok_or(ConfigError::UnknownNeighbor { address })?.shutdown = shutdown;
+        self.apply_config(config, now).map(|_| ())
+    }
+
+    /// Ends one session with Cease/Administrative Reset and a text, and begins anew; also ends a pause after a prefix limit.
+    ///
+    /// # Errors
+    /// If no neighbour has that address.
+    pub fn reset(&mut self, address: IpAddr, text: &str, now: Duration) -> Result<(), ConfigError> {
+        self.known(address)?;
+        self.feed(address, Input::Reset(farewell::reset(text)), now);
+        self.finish(now);
+        Ok(())
+    }
+
+    /// Asks one neighbour for all its routes again, where it knows how (RFC 2918).
+    ///
+    /// # Errors
+    /// If no neighbour has that address.
+    pub fn ask_refresh(&mut self, address: IpAddr, now: Duration) -> Result<(), ConfigError> {
+        self.known(address)?;
+        for family in Family::SUPPORTED {
+            self.feed(address, Input::AskRefresh(family), now);
+        }
+        self.finish(now);
+        Ok(())
+    }
+
+    fn known(&self, address: IpAddr) -> Result<(), ConfigError> {
+        let known = self.neighbors.contains_key(&address);
+        if known { Ok(()) } else { Err(ConfigError::UnknownNeighbor { address }) }
     }
 
     /// Originates and withdraws own paths in one pass. Repeating an upsert with equal content sends nothing.
@@ -123,10 +168,32 @@ impl Speaker {
         Ok(updated)
     }
 
-    /// Ends every session with Cease/Administrative Shutdown and dials no more, until a configuration is applied.
-    pub fn shutdown(&mut self, now: Duration) {
+    /// Ends every session with Cease/Administrative Shutdown and a text for the neighbours' operators, and dials no more
+    /// until a configuration is applied.
+    pub fn shutdown(&mut self, text: &str, now: Duration) {
+        self.feed_all(&Input::Stop(farewell::shutdown(text)), now);
+    }
+
+    /// Tells every neighbour to use other routes than ours while they still work (RFC 8326), or takes that back. Sessions
+    /// stay up: give the neighbours time, then call [`Speaker::shutdown`].
+    ///
+    /// # Errors
+    /// If nothing is configured.
+    pub fn drain(&mut self, draining: bool, now: Duration) -> Result<(), ConfigError> {
+        let mut config = self.config()?;
+        config.global.graceful_shutdown = draining;
+        self.apply_config(config, now).map(|_| ())
+    }
+
+    /// Closes every connection without a NOTIFICATION and dials no more until a configuration is applied: we come back
+    /// soon, and a neighbour that knows graceful restart keeps our routes meanwhile (RFC 4724 section 4.1).
+    pub fn leave_for_restart(&mut self, now: Duration) {
+        self.feed_all(&Input::Abandon, now);
+    }
+
+    fn feed_all(&mut self, input: &Input<'_>, now: Duration) {
         for address in self.neighbors.keys().copied().collect::<Vec<_>>() {
-            self.feed(address, Input::Stop(Notification::new(Notification::ADMIN_SHUTDOWN)), now);
+            self.feed(address, input.clone(), now);
         }
         self.finish(now);
     }
@@ -195,7 +262,11 @@ impl Speaker {
     fn apply_tables(&mut self, config: &Config, source: PolicySource, now: Duration) -> u32 {
         let global = &config.global;
         let rules = RibConfig {
-            decision: DecisionRules { multipath: global.multipath, ..DecisionRules::default() },
+            decision: DecisionRules {
+                multipath: global.multipath,
+                prefer_oldest: global.prefer_oldest,
+                ..DecisionRules::default()
+            },
             transit: global.transit,
             ..RibConfig::new(global.asn, global.router_id)
         };
@@ -205,10 +276,17 @@ impl Speaker {
             source: source.clone(),
             rib: Rib::new(rules.clone(), self.seed),
         });
-        running.global = global.clone();
+        let metrics = &global.next_hop_metrics;
+        let known = core::mem::replace(&mut running.global, global.clone()).next_hop_metrics;
         running.policy.clone_from(&config.policy);
         running.source = source;
         running.rib.configure(rules);
+        for gone in known.keys().filter(|next_hop| !metrics.contains_key(next_hop)) {
+            running.rib.set_igp_metric(*gone, None);
+        }
+        for (next_hop, metric) in metrics {
+            running.rib.set_igp_metric(*next_hop, Some(*metric));
+        }
         let wanted: BTreeSet<_> = config.paths.iter().map(|path| path.prefix).collect();
         let gone: Vec<_> =
             running.rib.locals().map(|path| path.prefix).filter(|prefix| !wanted.contains(prefix)).collect();
@@ -224,7 +302,7 @@ impl Speaker {
             let session = Session::new(config, seed_of(self.seed, address));
             self.neighbors.insert(address, Neighbor::new(session));
             self.outputs.push_back(SpeakerOutput::NeighborChanged { peer: address });
-            self.feed(address, Input::Start, now);
+            self.run_or_not(address, now);
             return;
         };
         if *neighbor.session.config() != config {
@@ -237,8 +315,17 @@ impl Speaker {
             }
             self.outputs.push_back(SpeakerOutput::NeighborChanged { peer: address });
         }
-        // Does nothing unless the speaker was shut down before.
-        self.feed(address, Input::Start, now);
+        self.run_or_not(address, now);
+    }
+
+    /// Starts a session or keeps it down, as configured. Does nothing to one that is where it should be.
+    fn run_or_not(&mut self, address: IpAddr, now: Duration) {
+        let Some(neighbor) = self.neighbors.get(&address) else { return };
+        let input = match &neighbor.session.config().neighbor.shutdown {
+            None => Input::Start,
+            Some(text) => Input::Stop(farewell::shutdown(text)),
+        };
+        self.feed(address, input, now);
     }
 
     fn remove_neighbor(&mut self, address: IpAddr, now: Duration) {

@@ -106,6 +106,7 @@ impl Speaker {
             return;
         };
         neighbor.ended.clear();
+        neighbor.warned.clear();
         let session = &neighbor.session;
         let link = session.established_conn().and_then(|conn| self.connections.get(&conn));
         let (Some(negotiated), Some(link)) = (session.negotiated(), link) else { return };
@@ -129,8 +130,9 @@ impl Speaker {
     fn update(&mut self, peer: IpAddr, body: &[u8], now: Duration) {
         let Some(running) = &mut self.running else { return };
         // The session has read the body already, and ends where it cannot be read.
-        let Ok(Some(family)) = running.rib.receive(peer, body, now) else { return };
-        if let Some(neighbor) = self.neighbors.get_mut(&peer) {
+        let Ok(end_of_rib) = running.rib.receive(peer, body, now) else { return };
+        self.check_prefix_limit(peer, now);
+        if let (Some(family), Some(neighbor)) = (end_of_rib, self.neighbors.get_mut(&peer)) {
             if !neighbor.ended.contains(&family) {
                 neighbor.ended.push(family);
             }

@@ -12,11 +12,13 @@ pub(super) struct Neighbor {
     pub session: Session,
     /// Families whose End-of-RIB came since the session is up.
     pub ended: Vec<Family>,
+    /// Families whose prefix limit was warned of since the session is up.
+    pub warned: Vec<Family>,
 }
 
 impl Neighbor {
     pub(super) const fn new(session: Session) -> Self {
-        Self { session, ended: Vec::new() }
+        Self { session, ended: Vec::new(), warned: Vec::new() }
     }
 
     /// The neighbour as the API shows it. `counts` are the RIB's: received and sent prefixes.

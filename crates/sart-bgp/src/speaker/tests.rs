@@ -3,5 +3,7 @@
 mod convergence;
 mod hostile;
 mod lab;
+mod leaving;
+mod limits;
 mod regressions;
 mod session_rules;

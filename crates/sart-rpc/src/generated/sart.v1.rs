@@ -336,7 +336,7 @@ impl PolicyDefault {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetGlobalRequest {}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Global {
     #[prost(uint32, tag = "1")]
     pub asn: u32,
@@ -345,8 +345,9 @@ pub struct Global {
     /// TCP port of the listener, 179 unless configured.
     #[prost(uint32, tag = "3")]
     pub port: u32,
-    #[prost(bool, tag = "4")]
-    pub multipath: bool,
+    /// Whether equally good paths form a multipath set. Unset leaves it as it is, and off in a new speaker.
+    #[prost(bool, optional, tag = "4")]
+    pub multipath: ::core::option::Option<bool>,
     /// What a session may export of what other neighbours sent.
     #[prost(enumeration = "TransitPolicy", tag = "5")]
     pub transit: i32,
@@ -360,10 +361,26 @@ pub struct Global {
     /// covered by one of these is refused (API server, node addresses).
     #[prost(string, repeated, tag = "8")]
     pub protected_prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The oldest of equal eBGP paths wins before router ids are compared: stabler, but depends on history.
+    #[prost(bool, tag = "9")]
+    pub prefer_oldest: bool,
+    /// How far next hops are (RFC 4271 section 9.1.2.2 e); those not named are at distance 0.
+    #[prost(message, repeated, tag = "10")]
+    pub next_hop_metrics: ::prost::alloc::vec::Vec<NextHopMetric>,
+    /// Everything is announced as a last resort (RFC 8326); Decommission sets it.
+    #[prost(bool, tag = "11")]
+    pub graceful_shutdown: bool,
     /// RFC 8212: an external neighbour without explicit policy is told nothing and nothing of it is taken. Explicit are a
     /// chain of its own, import ranges (for import), and no transit (for export).
     #[prost(bool, tag = "20")]
     pub ebgp_requires_policy: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NextHopMetric {
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub metric: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyConfigRequest {
@@ -390,7 +407,7 @@ pub struct ApplyConfigResponse {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReloadRequest {}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetGlobalRequest {
     #[prost(message, optional, tag = "1")]
     pub global: ::core::option::Option<Global>,
@@ -422,6 +439,18 @@ pub struct NeighborConfig {
     /// Router id the neighbour must present; empty accepts any.
     #[prost(string, tag = "10")]
     pub router_id: ::prost::alloc::string::String,
+    /// Propose to do without hold timer and keepalives (hold time 0 on the wire); `hold_time` must be 0 then.
+    #[prost(bool, tag = "11")]
+    pub hold_timer_off: bool,
+    /// The longest pause between two dials in seconds; 0 is 8.
+    #[prost(uint32, tag = "12")]
+    pub connect_retry: u32,
+    /// Unset lets the neighbour announce any number of prefixes.
+    #[prost(message, optional, tag = "13")]
+    pub prefix_limit: ::core::option::Option<PrefixLimit>,
+    /// Set keeps the session down; the text (may be empty, at most 255 octets) goes to the neighbour (RFC 9003).
+    #[prost(string, optional, tag = "14")]
+    pub shutdown: ::core::option::Option<::prost::alloc::string::String>,
     /// What is taken from the neighbour and what it is told, after the rules of Global; unset leaves it to them and to
     /// RFC 8212.
     #[prost(message, optional, tag = "20")]
@@ -429,6 +458,54 @@ pub struct NeighborConfig {
     #[prost(message, optional, tag = "21")]
     pub export: ::core::option::Option<PolicyChain>,
 }
+/// How many prefixes of each family a neighbour may announce, accepted or not.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrefixLimit {
+    /// One more ends the session with Cease/Maximum Number of Prefixes Reached; at least 1.
+    #[prost(uint32, tag = "1")]
+    pub max: u32,
+    /// Warn once from this share of `max` on, in percent; 0 is 80.
+    #[prost(uint32, tag = "2")]
+    pub warn_percent: u32,
+    /// Seconds until the session may come up again; 0 keeps it down until its configuration changes or it is reset.
+    #[prost(uint32, tag = "3")]
+    pub restart_seconds: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShutdownNeighborRequest {
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartNeighborRequest {
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetNeighborRequest {
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefreshNeighborRequest {
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecommissionRequest {
+    /// At most 255 octets.
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    /// Seconds between the request to use other routes and the end of the sessions, at most 3600.
+    #[prost(uint32, tag = "2")]
+    pub wait_seconds: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecommissionResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AddNeighborRequest {
     #[prost(message, optional, tag = "1")]
@@ -1092,6 +1169,121 @@ pub mod bgp_service_client {
                 .insert(GrpcMethod::new("sart.v1.BgpService", "DeleteNeighbor"));
             self.inner.unary(req, path, codec).await
         }
+        /// Takes one neighbour down with Cease/Administrative Shutdown and a text for its operator (RFC 9003), until
+        /// StartNeighbor or a configuration takes it up again.
+        pub async fn shutdown_neighbor(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ShutdownNeighborRequest>,
+        ) -> std::result::Result<tonic::Response<super::Neighbor>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sart.v1.BgpService/ShutdownNeighbor",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sart.v1.BgpService", "ShutdownNeighbor"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn start_neighbor(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StartNeighborRequest>,
+        ) -> std::result::Result<tonic::Response<super::Neighbor>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sart.v1.BgpService/StartNeighbor",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sart.v1.BgpService", "StartNeighbor"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends one session with Cease/Administrative Reset and begins anew; also ends a pause after a prefix limit.
+        pub async fn reset_neighbor(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResetNeighborRequest>,
+        ) -> std::result::Result<tonic::Response<super::Neighbor>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sart.v1.BgpService/ResetNeighbor",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sart.v1.BgpService", "ResetNeighbor"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Asks one neighbour for its routes again (RFC 2918), where it knows how.
+        pub async fn refresh_neighbor(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RefreshNeighborRequest>,
+        ) -> std::result::Result<tonic::Response<super::Neighbor>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sart.v1.BgpService/RefreshNeighbor",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sart.v1.BgpService", "RefreshNeighbor"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Leaves for good: tells every neighbour to use other routes (GRACEFUL_SHUTDOWN, RFC 8326), waits, then ends every
+        /// session with Cease/Administrative Shutdown. Returns when all is said; goes on if the caller goes away. The next
+        /// ApplyConfig takes the speaker up again.
+        pub async fn decommission(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DecommissionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DecommissionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sart.v1.BgpService/Decommission",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sart.v1.BgpService", "Decommission"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn list_neighbors(
             &mut self,
             request: impl tonic::IntoRequest<super::ListNeighborsRequest>,
@@ -1360,6 +1552,36 @@ pub mod bgp_service_server {
             request: tonic::Request<super::DeleteNeighborRequest>,
         ) -> std::result::Result<
             tonic::Response<super::DeleteNeighborResponse>,
+            tonic::Status,
+        >;
+        /// Takes one neighbour down with Cease/Administrative Shutdown and a text for its operator (RFC 9003), until
+        /// StartNeighbor or a configuration takes it up again.
+        async fn shutdown_neighbor(
+            &self,
+            request: tonic::Request<super::ShutdownNeighborRequest>,
+        ) -> std::result::Result<tonic::Response<super::Neighbor>, tonic::Status>;
+        async fn start_neighbor(
+            &self,
+            request: tonic::Request<super::StartNeighborRequest>,
+        ) -> std::result::Result<tonic::Response<super::Neighbor>, tonic::Status>;
+        /// Ends one session with Cease/Administrative Reset and begins anew; also ends a pause after a prefix limit.
+        async fn reset_neighbor(
+            &self,
+            request: tonic::Request<super::ResetNeighborRequest>,
+        ) -> std::result::Result<tonic::Response<super::Neighbor>, tonic::Status>;
+        /// Asks one neighbour for its routes again (RFC 2918), where it knows how.
+        async fn refresh_neighbor(
+            &self,
+            request: tonic::Request<super::RefreshNeighborRequest>,
+        ) -> std::result::Result<tonic::Response<super::Neighbor>, tonic::Status>;
+        /// Leaves for good: tells every neighbour to use other routes (GRACEFUL_SHUTDOWN, RFC 8326), waits, then ends every
+        /// session with Cease/Administrative Shutdown. Returns when all is said; goes on if the caller goes away. The next
+        /// ApplyConfig takes the speaker up again.
+        async fn decommission(
+            &self,
+            request: tonic::Request<super::DecommissionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DecommissionResponse>,
             tonic::Status,
         >;
         async fn list_neighbors(
@@ -1737,6 +1959,231 @@ pub mod bgp_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteNeighborSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sart.v1.BgpService/ShutdownNeighbor" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShutdownNeighborSvc<T: BgpService>(pub Arc<T>);
+                    impl<
+                        T: BgpService,
+                    > tonic::server::UnaryService<super::ShutdownNeighborRequest>
+                    for ShutdownNeighborSvc<T> {
+                        type Response = super::Neighbor;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShutdownNeighborRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BgpService>::shutdown_neighbor(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShutdownNeighborSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sart.v1.BgpService/StartNeighbor" => {
+                    #[allow(non_camel_case_types)]
+                    struct StartNeighborSvc<T: BgpService>(pub Arc<T>);
+                    impl<
+                        T: BgpService,
+                    > tonic::server::UnaryService<super::StartNeighborRequest>
+                    for StartNeighborSvc<T> {
+                        type Response = super::Neighbor;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StartNeighborRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BgpService>::start_neighbor(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StartNeighborSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sart.v1.BgpService/ResetNeighbor" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResetNeighborSvc<T: BgpService>(pub Arc<T>);
+                    impl<
+                        T: BgpService,
+                    > tonic::server::UnaryService<super::ResetNeighborRequest>
+                    for ResetNeighborSvc<T> {
+                        type Response = super::Neighbor;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResetNeighborRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BgpService>::reset_neighbor(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResetNeighborSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sart.v1.BgpService/RefreshNeighbor" => {
+                    #[allow(non_camel_case_types)]
+                    struct RefreshNeighborSvc<T: BgpService>(pub Arc<T>);
+                    impl<
+                        T: BgpService,
+                    > tonic::server::UnaryService<super::RefreshNeighborRequest>
+                    for RefreshNeighborSvc<T> {
+                        type Response = super::Neighbor;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RefreshNeighborRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BgpService>::refresh_neighbor(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RefreshNeighborSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sart.v1.BgpService/Decommission" => {
+                    #[allow(non_camel_case_types)]
+                    struct DecommissionSvc<T: BgpService>(pub Arc<T>);
+                    impl<
+                        T: BgpService,
+                    > tonic::server::UnaryService<super::DecommissionRequest>
+                    for DecommissionSvc<T> {
+                        type Response = super::DecommissionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DecommissionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BgpService>::decommission(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DecommissionSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -57,7 +57,7 @@ impl<'a> From<&'a v1::Global> for Global<'a> {
             asn: global.asn,
             router_id: &global.router_id,
             port: global.port,
-            multi_path: global.multipath,
+            multi_path: global.multipath(),
             transit: super::plain::transit(global.transit()),
             import_all: global.import_all,
             import_ranges: &global.import_ranges,

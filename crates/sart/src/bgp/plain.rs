@@ -49,7 +49,7 @@ pub(crate) fn global(global: &v1::Global) -> String {
         global.asn,
         global.router_id,
         global.port,
-        global.multipath,
+        global.multipath(),
         transit(global.transit()),
     );
     if !global.protected_prefixes.is_empty() {

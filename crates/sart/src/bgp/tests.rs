@@ -6,7 +6,7 @@ fn global() -> v1::Global {
         asn: 65000,
         router_id: "10.0.0.1".into(),
         port: 179,
-        multipath: true,
+        multipath: Some(true),
         transit: v1::TransitPolicy::LocalOnly.into(),
         import_ranges: vec!["10.0.0.0/8".into(), "fd00::/8".into()],
         import_all: false,
@@ -273,7 +273,7 @@ fn each_event_of_a_watch_is_one_line() {
 #[test]
 fn setting_one_switch_keeps_the_others() {
     let set = SetArgs { asn: None, router_id: None, multi_path: Some(false), ebgp_requires_policy: None };
-    assert_eq!(changed(global(), &set), v1::Global { multipath: false, ..global() });
+    assert_eq!(changed(global(), &set), v1::Global { multipath: Some(false), ..global() });
 }
 
 #[test]

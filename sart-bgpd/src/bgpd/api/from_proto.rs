@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
-use sart_bgp::config::{Global, ImportPolicy, LocalPath, NeighborConfig, TransitPolicy};
+use sart_bgp::config::{Global, ImportPolicy, LocalPath, NeighborConfig, PrefixLimit, TransitPolicy};
 use sart_bgp::family::Family;
 use sart_bgp::wire::attr::Origin;
 use sart_rpc::v1;
@@ -25,6 +25,12 @@ pub(super) fn prefixes(field: &str, texts: &[String]) -> Result<Vec<IpNet>, Stat
 
 fn router_id(field: &str, text: &str) -> Result<Ipv4Addr, Status> {
     text.parse().map_err(|_| invalid(field, text, "is not a router id like 192.0.2.1"))
+}
+
+/// RFC 9003 section 2.
+pub(super) fn check_text(text: &str) -> Result<(), Status> {
+    let fits = text.len() <= sart_bgp::config::SHUTDOWN_TEXT_LEN;
+    if fits { Ok(()) } else { Err(invalid("text", text, "is longer than 255 octets (RFC 9003)")) }
 }
 
 fn short(field: &str, value: u32) -> Result<u16, Status> {
@@ -49,8 +55,16 @@ pub(super) fn families(field: &str, values: &[i32]) -> Result<Vec<Family>, Statu
 pub(super) fn global(proto: &v1::Global) -> Result<Global, Status> {
     let mut global = Global::new(proto.asn, router_id("global.router_id", &proto.router_id)?);
     global.port = short("global.port", proto.port)?;
-    global.multipath = proto.multipath;
     global.ebgp_requires_policy = proto.ebgp_requires_policy;
+    global.multipath = proto.multipath.unwrap_or_default();
+    global.prefer_oldest = proto.prefer_oldest;
+    global.graceful_shutdown = proto.graceful_shutdown;
+    for metric in &proto.next_hop_metrics {
+        let address = super::address("global.next_hop_metrics[].address", &metric.address)?;
+        if global.next_hop_metrics.insert(address, metric.metric).is_some() {
+            return Err(invalid("global.next_hop_metrics[].address", address, "is given twice; remove one"));
+        }
+    }
     global.transit = match proto.transit() {
         v1::TransitPolicy::Unspecified | v1::TransitPolicy::LocalOnly => TransitPolicy::LocalOnly,
         v1::TransitPolicy::Full => TransitPolicy::Full,
@@ -73,7 +87,17 @@ pub(super) fn neighbor(proto: &v1::NeighborConfig) -> Result<NeighborConfig, Sta
     // A neighbour added by hand need not have a name of its own.
     let name = if proto.name.is_empty() { address.to_string() } else { proto.name.clone() };
     let mut config = NeighborConfig::new(&name, address, proto.asn);
-    config.hold_time = short(&at("hold_time"), proto.hold_time)?;
+    config.hold_time = match (short(&at("hold_time"), proto.hold_time)?, proto.hold_timer_off) {
+        (0, true) => Some(0),
+        (0, false) => None,
+        (time, false) => Some(time),
+        (time, true) => {
+            return Err(invalid(&at("hold_time"), time, "contradicts hold_timer_off; set one of them"));
+        }
+    };
+    config.connect_retry = short(&at("connect_retry"), proto.connect_retry)?;
+    config.prefix_limit = proto.prefix_limit.as_ref().map(|limit| prefix_limit(&at, limit)).transpose()?;
+    config.shutdown.clone_from(&proto.shutdown);
     config.keepalive_time = short(&at("keepalive_time"), proto.keepalive_time)?;
     config.passive = proto.passive;
     config.families = families(&at("families"), &proto.families)?;
@@ -84,6 +108,17 @@ pub(super) fn neighbor(proto: &v1::NeighborConfig) -> Result<NeighborConfig, Sta
     let id = Some(&proto.router_id).filter(|id| !id.is_empty());
     config.router_id = id.map(|id| router_id(&at("router_id"), id)).transpose()?;
     Ok(config)
+}
+
+fn prefix_limit(at: &impl Fn(&str) -> String, proto: &v1::PrefixLimit) -> Result<PrefixLimit, Status> {
+    let percent = u8::try_from(proto.warn_percent)
+        .map_err(|_| invalid(&at("prefix_limit.warn_percent"), proto.warn_percent, "must be 1 to 100"))?;
+    let mut limit = PrefixLimit::new(proto.max);
+    if percent != 0 {
+        limit.warn_percent = percent;
+    }
+    limit.restart = Some(proto.restart_seconds).filter(|seconds| *seconds != 0);
+    Ok(limit)
 }
 
 pub(super) fn paths(protos: &[v1::LocalPath]) -> Result<Vec<LocalPath>, Status> {

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use sart_bgp::config::{Global, NeighborConfig, TransitPolicy};
+use sart_bgp::config::{Global, NeighborConfig, PrefixLimit, TransitPolicy};
 use sart_bgp::family::Family;
 use sart_bgp::policy::{format_ext_community, format_large_community};
 use sart_bgp::session::{MessageCounters, SessionState};
@@ -22,13 +22,20 @@ pub(super) fn global(global: &Global) -> v1::Global {
         asn: global.asn,
         router_id: global.router_id.to_string(),
         port: u32::from(global.listen_port()),
-        multipath: global.multipath,
+        multipath: Some(global.multipath),
         transit: transit.into(),
         import_ranges: global.import.ranges.iter().map(ToString::to_string).collect(),
         import_all: global.import.accept_all,
         protected_prefixes: global.import.protected.iter().map(ToString::to_string).collect(),
         ebgp_requires_policy: global.ebgp_requires_policy,
+        prefer_oldest: global.prefer_oldest,
+        graceful_shutdown: global.graceful_shutdown,
+        next_hop_metrics: global.next_hop_metrics.iter().map(next_hop_metric).collect(),
     }
+}
+
+fn next_hop_metric((address, metric): (&std::net::IpAddr, &u32)) -> v1::NextHopMetric {
+    v1::NextHopMetric { address: address.to_string(), metric: *metric }
 }
 
 fn family(family: Family) -> v1::AddressFamily {
@@ -76,8 +83,20 @@ fn config(config: &NeighborConfig) -> v1::NeighborConfig {
         groups: config.groups.clone(),
         port: u32::from(config.dial_port()),
         router_id: router_id(config.router_id),
+        hold_timer_off: config.proposed_hold_time() == 0,
+        connect_retry: u32::try_from(config.longest_retry().as_secs()).unwrap_or(u32::MAX),
+        prefix_limit: config.prefix_limit.as_ref().map(prefix_limit),
+        shutdown: config.shutdown.clone(),
         import: config.import.as_ref().map(chain_text),
         export: config.export.as_ref().map(chain_text),
+    }
+}
+
+fn prefix_limit(limit: &PrefixLimit) -> v1::PrefixLimit {
+    v1::PrefixLimit {
+        max: limit.max,
+        warn_percent: u32::from(limit.warn_percent),
+        restart_seconds: limit.restart.unwrap_or_default(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Gives the file's values their meaning. Names line and field of each value it refuses; must never repair one.
 
+mod neighbor;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
@@ -8,7 +10,7 @@ use sart_bgp::config::{Config, Global, ImportPolicy, LocalPath, NeighborConfig, 
 use sart_bgp::wire::attr::Origin;
 use serde_saphyr::Spanned;
 
-use super::raw::{RawAttribute, RawConfig, RawNeighbor, RawPaths};
+use super::raw::{RawAttribute, RawConfig, RawPaths};
 use super::{Fault, Loaded, Marks, Overrides, policy};
 use crate::bgpd::args::{EXPORTER_REPLACED, FIB_REPLACED};
 
@@ -20,7 +22,7 @@ pub(super) fn convert(raw: RawConfig, overrides: Overrides) -> Result<(Loaded, M
     let policy =
         policy::policy(raw.defined_sets.unwrap_or_default(), raw.policies.unwrap_or_default(), &mut marks)?;
     let neighbors: Vec<_> =
-        raw.neighbors.into_iter().map(|raw| neighbor(raw, &mut marks)).collect::<Result<_, _>>()?;
+        raw.neighbors.into_iter().map(|raw| neighbor::neighbor(raw, &mut marks)).collect::<Result<_, _>>()?;
     let mut paths = Vec::new();
     for raw in raw.paths {
         local_paths(raw, &mut paths, &mut marks)?;
@@ -79,6 +81,16 @@ fn global(raw: &RawConfig, overrides: Overrides, marks: &mut Marks) -> Result<Gl
     global.multipath = raw.multi_path;
     global.transit = transit(raw.transit.as_ref())?;
     global.import = import(raw, marks)?;
+    global.prefer_oldest = raw.prefer_oldest;
+    global.graceful_shutdown = raw.graceful_shutdown;
+    for raw in &raw.next_hop_metrics {
+        let address: IpAddr = value("next_hop_metrics[].address", &raw.address, "an IPv4 or IPv6 address")?;
+        if global.next_hop_metrics.insert(address, raw.metric).is_some() {
+            let problem = format!("`{address}` is given twice; remove one");
+            let field = "next_hop_metrics[].address".to_owned();
+            return Err(Fault { line: line(&raw.address), field, problem });
+        }
+    }
     Ok(global)
 }
 
@@ -111,43 +123,6 @@ fn import(raw: &RawConfig, marks: &mut Marks) -> Result<ImportPolicy, Fault> {
         ranges: list("import_ranges", raw.import_ranges.as_deref().unwrap_or_default())?,
         protected: list("protected_prefixes", &raw.protected_prefixes)?,
     })
-}
-
-fn neighbor(raw: RawNeighbor, marks: &mut Marks) -> Result<NeighborConfig, Fault> {
-    let address: IpAddr = value("neighbors[].address", &raw.address, "an IPv4 or IPv6 address")?;
-    let at = |field: &str| format!("neighbors[{address}].{field}");
-    marks.add("neighbors[].address", address, line(&raw.address));
-    marks.add(at("address"), address, line(&raw.address));
-    marks.add(at("asn"), raw.asn.value, line(&raw.asn));
-    let named = raw.name.as_ref();
-    let name = named.map_or_else(|| address.to_string(), |name| name.value.clone());
-    let name_line = named.map_or_else(|| line(&raw.address), line);
-    marks.add("neighbors[].name", &name, name_line);
-    marks.add(at("name"), &name, name_line);
-    let mut config = NeighborConfig::new(&name, address, raw.asn.value);
-    config.router_id =
-        raw.router_id.as_ref().map(|id| value(&at("router_id"), id, A_ROUTER_ID)).transpose()?;
-    if let (Some(id), Some(parsed)) = (&raw.router_id, config.router_id) {
-        marks.add(at("router_id"), parsed, line(id));
-    }
-    for (field, time, into) in [
-        ("hold_time", &raw.hold_time, &mut config.hold_time),
-        ("keepalive_time", &raw.keepalive_time, &mut config.keepalive_time),
-    ] {
-        if let Some(time) = time {
-            marks.add(at(field), time.value, line(time));
-            *into = time.value;
-        }
-    }
-    config.passive = raw.passive;
-    config.groups = raw.groups;
-    config.port = raw.port.unwrap_or_default();
-    for (direction, raw, into) in
-        [("import", raw.import, &mut config.import), ("export", raw.export, &mut config.export)]
-    {
-        *into = raw.map(|chain| policy::chain(&at(direction), chain, marks)).transpose()?;
-    }
-    Ok(config)
 }
 
 fn local_paths(raw: RawPaths, paths: &mut Vec<LocalPath>, marks: &mut Marks) -> Result<(), Fault> {

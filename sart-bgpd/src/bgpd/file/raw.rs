@@ -25,9 +25,22 @@ pub(super) struct RawConfig {
     pub(super) ebgp_requires_policy: Option<bool>,
     pub(super) defined_sets: Option<RawSets>,
     pub(super) policies: Option<Vec<RawPolicy>>,
+    #[serde(default)]
+    pub(super) prefer_oldest: bool,
+    #[serde(default)]
+    pub(super) graceful_shutdown: bool,
+    #[serde(default)]
+    pub(super) next_hop_metrics: Vec<RawMetric>,
     pub(super) fib_endpoint: Option<Spanned<String>>,
     pub(super) fib_table: Option<Spanned<u32>>,
     pub(super) exporter: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMetric {
+    pub(super) address: Spanned<String>,
+    pub(super) metric: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,12 +53,23 @@ pub(super) struct RawNeighbor {
     #[serde(default)]
     pub(super) passive: bool,
     pub(super) hold_time: Option<Spanned<u16>>,
-    pub(super) keepalive_time: Option<Spanned<u16>>,
+    pub(super) keepalive_time: Option<u16>,
     #[serde(default)]
     pub(super) groups: Vec<String>,
     pub(super) port: Option<u16>,
     pub(super) import: Option<RawChain>,
     pub(super) export: Option<RawChain>,
+    pub(super) connect_retry: Option<u16>,
+    pub(super) shutdown: Option<Spanned<String>>,
+    pub(super) prefix_limit: Option<RawPrefixLimit>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPrefixLimit {
+    pub(super) max: Spanned<u32>,
+    pub(super) warn_percent: Option<Spanned<u8>>,
+    pub(super) restart: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -41,7 +41,7 @@ fn upstreams_keys_are_understood_and_the_default_is_the_rfcs() {
     assert_eq!(config.global.transit, TransitPolicy::Full);
     assert!(config.global.import.accept_all);
     assert_eq!(config.neighbors[0].name, "spine0");
-    assert_eq!(config.neighbors[0].hold_time, 9);
+    assert_eq!(config.neighbors[0].hold_time, Some(9));
     assert_eq!(config.neighbors[1].name, "fd00::2");
     assert!(config.neighbors[1].passive);
     assert_eq!(config.paths.len(), 3);
@@ -74,6 +74,21 @@ fn import_ranges_and_transit_narrow_the_default() {
 }
 
 #[test]
+fn a_neighbors_limits_and_timers_are_understood() {
+    let text = "asn: 1\nrouter_id: 1.1.1.1\nprefer_oldest: true\nnext_hop_metrics: [{address: 10.0.0.2, metric: 7}]\n\
+        neighbors:\n  - asn: 2\n    address: 10.0.0.2\n    hold_time: 0\n    connect_retry: 60\n    \
+        shutdown: under repair\n    prefix_limit: {max: 1000, restart: 30}\n";
+    let config = parse(text, Overrides::default()).unwrap().config;
+    assert!(config.global.prefer_oldest);
+    assert_eq!(config.global.next_hop_metrics.into_iter().collect::<Vec<_>>(), [([10, 0, 0, 2].into(), 7)]);
+    let neighbor = &config.neighbors[0];
+    assert_eq!((neighbor.hold_time, neighbor.connect_retry), (Some(0), 60));
+    assert_eq!(neighbor.shutdown.as_deref(), Some("under repair"));
+    let limit = neighbor.prefix_limit.unwrap();
+    assert_eq!((limit.max, limit.warn_percent, limit.restart), (1000, 80, Some(30)));
+}
+
+#[test]
 fn every_fault_names_line_and_field() {
     let head = "asn: 65000\nrouter_id: 10.0.0.1\n";
     let peer = "neighbors:\n  - asn: 65001\n    address: 10.0.0.2\n";
@@ -95,6 +110,17 @@ fn every_fault_names_line_and_field() {
             "4: import_ranges: `10.0.0.1/8` must have no bits",
         ),
         (format!("{head}{peer}    hold_time: 2\n"), "6: neighbors[10.0.0.2].hold_time: `2` must be 0"),
+        (
+            format!("{head}{peer}    prefix_limit: {{max: 9, warn_percent: 0}}\n"),
+            "6: neighbors[10.0.0.2].prefix_limit.warn_percent: `0` must be 1 to 100",
+        ),
+        (format!("{head}{peer}    prefix_limit: {{warn_percent: 5}}\n"), "6: "),
+        (
+            format!(
+                "{head}next_hop_metrics:\n  - {{address: ::1, metric: 1}}\n  - {{address: ::1, metric: 1}}\n"
+            ),
+            "5: next_hop_metrics[].address: `::1` is given twice",
+        ),
         (format!("{head}{peer}    holdtime: 2\n"), "6: holdtime: "),
         (
             format!("{head}{peer}  - asn: 1\n    address: 10.0.0.2\n"),

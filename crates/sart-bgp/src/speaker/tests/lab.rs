@@ -287,9 +287,17 @@ impl Raw {
 
     /// The UPDATEs sent since the last call, decoded.
     pub(super) fn take_updates(&mut self) -> Vec<Update> {
+        self.take_updates_as(false)
+    }
+
+    pub(super) fn take_updates_as(&mut self, internal: bool) -> Vec<Update> {
         use crate::family::Family;
-        let context =
-            UpdateContext { as4: true, families: Family::SUPPORTED.to_vec(), ..UpdateContext::default() };
+        let context = UpdateContext {
+            as4: true,
+            internal,
+            families: Family::SUPPORTED.to_vec(),
+            ..UpdateContext::default()
+        };
         core::mem::take(&mut self.heard)
             .iter()
             .filter(|(_, frame)| frame.kind == MessageKind::Update)

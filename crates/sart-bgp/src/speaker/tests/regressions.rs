@@ -158,8 +158,8 @@ fn best_paths_are_told_for_learned_prefixes_only_and_withdrawn_with_the_session(
     assert_eq!((best[0].next_hops.as_slice(), best[0].internal), ([ip(11), ip(12)].as_slice(), false));
     let now = lab.now;
     lab.events.clear();
-    lab.speakers.get_mut(&11).unwrap().shutdown(now);
-    lab.speakers.get_mut(&12).unwrap().shutdown(now);
+    lab.speakers.get_mut(&11).unwrap().shutdown("", now);
+    lab.speakers.get_mut(&12).unwrap().shutdown("", now);
     lab.carry();
     let feed: Vec<_> = lab
         .events

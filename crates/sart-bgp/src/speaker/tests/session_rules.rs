@@ -14,7 +14,7 @@ use crate::wire::refresh::RouteRefresh;
 use crate::wire::{end_of_rib, pack_withdrawals};
 
 #[test]
-fn each_bad_open_is_answered_with_its_own_subcode() {
+fn criterion_6_each_bad_open_is_answered_with_its_own_subcode() {
     type Edit = fn(&mut Open);
     let cases: [(Edit, (u8, u8)); 6] = [
         (|open| open.asn = 65101, (2, 2)),
@@ -41,7 +41,7 @@ fn each_bad_open_is_answered_with_its_own_subcode() {
 }
 
 #[test]
-fn our_own_router_id_is_refused_inside_our_as_and_accepted_from_another() {
+fn criterion_6_our_own_router_id_is_refused_inside_our_as_and_accepted_from_another() {
     for (asn, refused) in [(65000, true), (65100, false)] {
         let mut raw = Raw::with(config(1, 65000, &[(2, asn)]));
         raw.dialled();
@@ -57,7 +57,7 @@ fn our_own_router_id_is_refused_inside_our_as_and_accepted_from_another() {
 }
 
 #[test]
-fn a_wrong_version_is_answered_with_ours_as_data() {
+fn criterion_6_a_wrong_version_is_answered_with_ours_as_data() {
     let mut raw = Raw::new();
     raw.dialled();
     let mut open = Raw::open(|_| {});
@@ -68,7 +68,7 @@ fn a_wrong_version_is_answered_with_ours_as_data() {
 }
 
 #[test]
-fn a_message_out_of_turn_is_answered_by_the_state_it_came_in() {
+fn criterion_8_a_message_out_of_turn_is_answered_by_the_state_it_came_in() {
     let update = end_of_rib(Family::IPV4_UNICAST);
     let mut raw = Raw::new();
     raw.dialled();
@@ -88,7 +88,7 @@ fn a_message_out_of_turn_is_answered_by_the_state_it_came_in() {
 }
 
 #[test]
-fn a_broken_header_is_answered_with_its_subcode_and_data() {
+fn criterion_6_a_broken_header_is_answered_with_its_subcode_and_data() {
     let header = |marker: u8, length: u16, code: u8| {
         let mut bytes = MARKER.to_vec();
         bytes[0] = marker;
@@ -113,7 +113,7 @@ fn a_broken_header_is_answered_with_its_subcode_and_data() {
 }
 
 #[test]
-fn the_hold_timer_ends_a_silent_session_and_hold_time_zero_never_does() {
+fn criterion_4_the_hold_timer_ends_a_silent_session_and_hold_time_zero_never_does() {
     let mut raw = Raw::new();
     raw.establish();
     raw.tick_at(90);
@@ -131,7 +131,7 @@ fn the_hold_timer_ends_a_silent_session_and_hold_time_zero_never_does() {
 }
 
 #[test]
-fn the_smaller_hold_time_and_a_third_of_it_are_negotiated() {
+fn criterion_4_the_smaller_hold_time_and_a_third_of_it_are_negotiated() {
     let mut raw = Raw::new();
     raw.dialled();
     raw.say(OUTBOUND, &Raw::open(|open| open.hold_time = 30));
@@ -140,7 +140,7 @@ fn the_smaller_hold_time_and_a_third_of_it_are_negotiated() {
 }
 
 #[test]
-fn a_collision_is_won_by_the_connection_of_the_higher_router_id() {
+fn criterion_2_a_collision_is_won_by_the_connection_of_the_higher_router_id() {
     // 10.0.0.2 is the neighbour's and higher, so its connection lives; 10.0.0.0 is lower, so ours does.
     for (last, survivor, loser) in [(2, INBOUND, OUTBOUND), (0, OUTBOUND, INBOUND)] {
         for order in [[OUTBOUND, INBOUND], [INBOUND, OUTBOUND]] {
@@ -159,7 +159,7 @@ fn a_collision_is_won_by_the_connection_of_the_higher_router_id() {
 }
 
 #[test]
-fn a_second_connection_to_an_established_session_is_ceased_and_changes_nothing() {
+fn criterion_3_a_second_connection_to_an_established_session_is_ceased_and_changes_nothing() {
     let mut raw = Raw::new();
     raw.establish();
     raw.accepted();
@@ -183,11 +183,11 @@ fn removal_shutdown_and_a_changed_open_each_cease_with_their_own_subcode() {
     type Act = fn(&mut Raw);
     let cases: [(Act, (u8, u8)); 3] = [
         (|raw| raw.speaker.delete_neighbor(ip(2), raw.now).unwrap(), Notification::PEER_DECONFIGURED),
-        (|raw| raw.speaker.shutdown(raw.now), Notification::ADMIN_SHUTDOWN),
+        (|raw| raw.speaker.shutdown("", raw.now), Notification::ADMIN_SHUTDOWN),
         (
             |raw| {
                 let mut changed = config(1, 65000, &[(2, 65100)]);
-                changed.neighbors[0].hold_time = 30;
+                changed.neighbors[0].hold_time = Some(30);
                 assert_eq!(raw.speaker.apply_config(changed, raw.now).unwrap().neighbors_reset, 1);
             },
             Notification::CONFIG_CHANGE,
