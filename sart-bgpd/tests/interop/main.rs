@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod as_numbers;
 #[cfg(test)]
+mod decision;
+#[cfg(test)]
 mod establish;
 #[cfg(test)]
 #[expect(dead_code, reason = "shared with the daemon's own tests, which use more of it")]
