@@ -74,7 +74,7 @@ fn offer(prefix: u32, n: usize, random: &mut Random) -> Update {
     let varies = |what: Vary| vary == what || vary == Vary::Everything;
     let length = if varies(Vary::Length) { 2 + random.below(3) } else { 3 };
     let first = match n {
-        3 | 4 if prefix % 2 == 0 => 65_001,
+        3 | 4 if prefix.is_multiple_of(2) => 65_001,
         3 | 4 => 65_005,
         _ => NEIGHBORS[n].0,
     };

@@ -16,4 +16,8 @@ mod malformed;
 #[cfg(test)]
 mod packing;
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod scene;
+#[cfg(test)]
+mod speakers;
