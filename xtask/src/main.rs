@@ -6,6 +6,7 @@ mod cache;
 mod defects;
 mod demo;
 mod deps;
+mod fuzz;
 mod r#gen;
 mod image;
 mod lab;
@@ -47,6 +48,8 @@ enum Task {
     Bench(bench::Args),
     /// Bring a cluster up, install sart, apply the samples, and check every step from the API server to the client.
     Demo(demo::Args),
+    /// Feed mutated messages to the BGP codec and speaker; ends non-zero at the first that breaks a property.
+    Fuzz(fuzz::Args),
     /// Print the function and file budgets; fail on a breach without a recorded reason.
     Shape,
     /// Put each known defect back as a patch and demand that its regression test turns red.
@@ -75,6 +78,7 @@ fn dispatch(task: Task) -> anyhow::Result<()> {
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Shape => shape::run(),
         Task::Defects(args) => defects::run(&args),
         Task::Deps => deps::run(),

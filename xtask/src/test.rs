@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::run::{checked, checked_within, command};
 use crate::source::{root, say};
-use crate::{build_ebpf, demo, deps, r#gen, image, lab, setup, shape};
+use crate::{build_ebpf, demo, deps, fuzz, r#gen, image, lab, setup, shape};
 
 /// What to run of the gates.
 #[derive(clap::Args)]
@@ -35,6 +35,7 @@ const GATES: &[Gate] = &[
     Gate { name: "gen", run: || r#gen::run(true) },
     Gate { name: "clippy", run: clippy },
     Gate { name: "unit", run: unit },
+    Gate { name: "fuzz", run: || fuzz::run(&fuzz::Args::default()) },
     Gate { name: "image", run: || image::run(&image::Args::default()) },
     Gate { name: "lab-clean", run: lab::check_clean },
     Gate { name: "lab", run: whole_lab },

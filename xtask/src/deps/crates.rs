@@ -40,6 +40,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("e2e", 4, &["sart-testkit"]),
     ("bgp-bench", 4, &["sart-testkit", "sart-rpc"]),
     ("lb-bench", 4, &[]),
+    ("sart-bgp-fuzz", 4, &["sart-bgp"]),
     ("test-server", 4, &[]),
     ("test-server", 4, &[]),
     ("xtask", 4, &["e2e", "sart-api"]),

@@ -13,6 +13,9 @@ const VERSION: u8 = 4;
 const PARAMETER_CAPABILITIES: u8 = 2;
 /// Length and type that announce extended parameters (RFC 9072 section 2).
 const EXTENDED: u8 = 255;
+/// Different capabilities remembered of one OPEN; further ones are ignored like unknown ones. Four times what is
+/// registered, so that no OPEN can make us remember much.
+const MAX_CAPABILITIES: usize = 256;
 /// Stands for an AS number that does not fit two octets (RFC 6793 section 9).
 pub(crate) const AS_TRANS: u16 = 23456;
 
@@ -123,7 +126,11 @@ fn decode_capabilities(value: &[u8], capabilities: &mut Vec<Capability>) -> Opti
     let mut reader = Reader::new(value);
     while !reader.is_empty() {
         let code = reader.u8()?;
-        capabilities.push(Capability::decode(code, reader.block8()?));
+        let capability = Capability::decode(code, reader.block8()?);
+        // The same one again says nothing new (RFC 5492 section 4).
+        if capabilities.len() < MAX_CAPABILITIES && !capabilities.contains(&capability) {
+            capabilities.push(capability);
+        }
     }
     Some(())
 }

@@ -214,6 +214,9 @@ proptest! {
         mut capabilities in vec(capability(), 0..16),
     ) {
         capabilities.insert(0, Capability::FourOctetAs(asn));
+        // The same one twice is read once.
+        let mut seen: Vec<Capability> = Vec::new();
+        capabilities.retain(|capability| !seen.contains(capability) && { seen.push(capability.clone()); true });
         let open = Open { asn, hold_time, router_id: Ipv4Addr::from(id), capabilities };
         let frames = read(&open.encode(), &[]);
         prop_assert_eq!(Open::decode(&frames[0].body), Ok(open));

@@ -161,9 +161,9 @@ pub(crate) fn encode(path: &AsPath) -> Vec<u8> {
     value
 }
 
-/// Appends a checked two-octet path in the four-octet form, with the real numbers put back from AS4_PATH (RFC 6793
-/// section 4.2.3): the ASes of `narrow` that `wide` has not seen yet stay in front of it.
-pub(crate) fn put_merged(narrow: &[u8], wide: Option<&[u8]>, out: &mut Vec<u8>) {
+/// Gives out, piece by piece, a checked two-octet path in the four-octet form, with the real numbers put back from
+/// AS4_PATH (RFC 6793 section 4.2.3): the ASes of `narrow` that `wide` has not seen yet stay in front of it.
+pub(crate) fn merge(narrow: &[u8], wide: Option<&[u8]>, mut put: impl FnMut(&[u8])) {
     let segments = Segments::new(narrow, false);
     let wide = wide.map(|wide| (wide, Segments::new(wide, true).hops()));
     // A longer AS4_PATH is not trusted.
@@ -178,11 +178,11 @@ pub(crate) fn put_merged(narrow: &[u8], wide: Option<&[u8]>, out: &mut Vec<u8>) 
             SegmentKind::Sequence => usize::from(segment.count).min(leading),
         };
         leading -= segment.hops().min(leading);
-        out.extend_from_slice(&[segment.kind.code(), taken as u8]);
-        segment.asns().take(taken).for_each(|asn| out.extend_from_slice(&asn.to_be_bytes()));
+        put(&[segment.kind.code(), taken as u8]);
+        segment.asns().take(taken).for_each(|asn| put(&asn.to_be_bytes()));
     }
     if let Some((wide, _)) = wide {
-        out.extend_from_slice(wide);
+        put(wide);
     }
 }
 

@@ -115,21 +115,34 @@ pub(crate) fn read<'a>(reader: &mut Reader<'a>) -> Result<RawAttribute<'a>, u8> 
     Ok(RawAttribute { flags, code, value: value.ok_or(code)? })
 }
 
-/// Brings the list that begins at `start` into ascending order of types.
-pub(crate) fn sort(out: &mut Vec<u8>, start: usize) {
-    let list = out.get(start..).unwrap_or_default();
-    let attributes = || Attrs(Reader::new(list));
-    if attributes().is_sorted_by_key(|raw| raw.code) {
+/// Brings the list that begins at `start` into ascending order of types, in its place: a message that is out of order
+/// must not cost memory.
+pub(crate) fn sort(out: &mut [u8], start: usize) {
+    let list = out.get_mut(start..).unwrap_or_default();
+    if Attrs(Reader::new(list)).is_sorted_by_key(|raw| raw.code) {
         return;
     }
-    let mut sorted: Vec<_> = attributes().collect();
-    sorted.sort_by_key(|raw| raw.code);
-    let mut bytes = Vec::with_capacity(list.len());
-    for raw in sorted {
-        rule::put(&mut bytes, raw.code, raw.flags, raw.value);
+    let mut sorted = 0;
+    while let Some((code, len)) = first(list.get(sorted..).unwrap_or_default()) {
+        let mut place = 0;
+        while let Some((before, len)) = first(list.get(place..sorted).unwrap_or_default()) {
+            if before > code {
+                break;
+            }
+            place += len;
+        }
+        sorted += len;
+        if let Some(moved) = list.get_mut(place..sorted) {
+            moved.rotate_right(len);
+        }
     }
-    out.truncate(start);
-    out.extend_from_slice(&bytes);
+}
+
+/// Type and octets of the first attribute.
+fn first(list: &[u8]) -> Option<(u8, usize)> {
+    let mut reader = Reader::new(list);
+    let code = read(&mut reader).ok()?.code;
+    Some((code, list.len() - reader.rest().len()))
 }
 
 impl Attributes {

@@ -12,25 +12,25 @@ pub(crate) fn check<const N: usize>(value: &[u8]) -> Result<&[[u8; N]], Withdraw
     }
 }
 
-/// The list without values that came before (RFC 8092 section 3 asks to drop them silently); `None` if there are none.
-pub(crate) fn without_repeats<const N: usize>(values: &[[u8; N]]) -> Option<Vec<u8>> {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable();
-    let (before, mut first) = (sorted.len(), sorted);
-    first.dedup();
-    if first.len() == before {
-        return None;
-    }
-    let mut seen = vec![false; first.len()];
-    let mut kept = Vec::with_capacity(first.len() * N);
-    for value in values {
-        let place = first.binary_search(value).ok().and_then(|at| seen.get_mut(at));
-        if let Some(seen @ false) = place {
-            *seen = true;
-            kept.extend_from_slice(value);
+/// Appends the values without repeats, which RFC 8092 section 3 asks to drop silently, and says how many are left. The
+/// order stays if there are none, and means nothing anyway; nothing is allocated besides.
+pub(crate) fn put_unique<const N: usize>(values: &[[u8; N]], out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.extend_from_slice(values.as_flattened());
+    let copy = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<N>().0;
+    copy.sort_unstable();
+    let mut kept = 0;
+    for at in 0..copy.len() {
+        if at == 0 || copy.get(at) != copy.get(kept - 1) {
+            copy.swap(kept, at);
+            kept += 1;
         }
     }
-    Some(kept)
+    if kept == values.len() {
+        copy.copy_from_slice(values);
+    }
+    out.truncate(start + kept * N);
+    kept
 }
 
 pub(crate) fn large_from_octets(octets: &[u8; 12]) -> [u32; 3] {

@@ -266,8 +266,14 @@ impl<'a> Scanner<'a, '_> {
 
     fn take_large(&mut self, raw: RawAttribute<'_>) {
         let Some(values) = self.found.settle(raw.code, communities::check::<12>(raw.value)) else { return };
-        let unique = if values.len() > 1 { communities::without_repeats(values) } else { None };
-        rule::put(self.kept, raw.code, kept_flags(raw), unique.as_deref().unwrap_or(raw.value));
+        let start = self.kept.len();
+        let count = communities::put_unique(values, self.kept);
+        let end = self.kept.len();
+        rule::put_header(self.kept, raw.code, kept_flags(raw), count * 12);
+        let header = self.kept.len() - end;
+        if let Some(list) = self.kept.get_mut(start..) {
+            list.rotate_right(header);
+        }
     }
 
     /// RFC 6793 section 4.2.3.
@@ -284,14 +290,15 @@ impl<'a> Scanner<'a, '_> {
             rule::put(self.kept, code::AGGREGATOR, flags, &aggregator::encode(merged, true));
         }
         let Some(path) = narrow.path else { return };
-        let longest = path.len() * 2 + narrow.wide_path.map_or(0, <[u8]>::len);
-        if longest + self.kept.len() > usize::from(u16::MAX) {
+        let mut len = 0;
+        as_path::merge(path, narrow.wide_path, |piece| len += piece.len());
+        if len + self.kept.len() > usize::from(u16::MAX) - 4 {
+            // No message could carry what it widens to.
             self.found.fault(code::AS_PATH, Problem::Length, FaultClass::TreatAsWithdraw);
             return;
         }
-        let mut merged = Vec::with_capacity(longest);
-        as_path::put_merged(path, narrow.wide_path, &mut merged);
-        rule::put(self.kept, code::AS_PATH, rule::flags_of(code::AS_PATH), &merged);
+        rule::put_header(self.kept, code::AS_PATH, rule::flags_of(code::AS_PATH), len);
+        as_path::merge(path, narrow.wide_path, |piece| self.kept.extend_from_slice(piece));
     }
 }
 

@@ -452,6 +452,6 @@ fn measured_repeated_large_communities_are_silently_dropped() {
     let one: &[u8] = &[0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3];
     let two: &[u8] = &[0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2];
     let update = with(&attribute(0xc0, 32, &[one, two, one, two, one].concat()), false);
-    assert_eq!(update.attributes.large_communities, [[1, 2, 3], [1, 2, 2]]);
+    assert_eq!(update.attributes.large_communities, [[1, 2, 2], [1, 2, 3]]);
     assert_eq!(update.faults, []);
 }

@@ -8,12 +8,20 @@ use crate::wire::attr::scan::{Scanned, scan};
 use crate::wire::attr::{AttrBlock, NextHop};
 use crate::wire::code;
 use crate::wire::fault::{Fault, FaultClass, Problem, Reset};
+use crate::wire::message::MAX_LEN;
 use crate::wire::nlri::Nlri;
 use crate::wire::reader::Reader;
 
 /// Room for the canonical attributes of one message at a time, at most 65535 octets; keep it between messages.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Scratch(Vec<u8>);
+
+impl Default for Scratch {
+    /// Enough for any message that is not extended.
+    fn default() -> Self {
+        Self(Vec::with_capacity(MAX_LEN))
+    }
+}
 
 /// A received UPDATE. Withdrawals come first: a prefix that is withdrawn and announced by the same message is announced
 /// (RFC 4271 section 4.3).
