@@ -8,9 +8,8 @@
 //!    share what was computed for one of them.
 //! 2. For a route: [`Chain::signature`] looks its prefix up in the chain's trie, which is all that depends on the
 //!    prefix. Everything else is [`Chain::judge`], a pure function of the signature and the [`Facts`].
-//! 3. Keep the answers of `judge` in a [`Memo`] under (attribute set, signature, and the next hop and the source if
-//!    [`Chain::reads`] says that the chain looks at them). Clear the memo when the chain changes or an attribute set's
-//!    number is given to another set.
+//! 3. Keep the answers of `judge` under (attribute set, signature, and the next hop and the source if [`Chain::reads`]
+//!    says that the chain looks at them), for as long as the chain stays and the attribute set's number means that set.
 //! 4. [`Verdict::Accept`] holds only what the policy changes. On import: [`Changes::apply`] to the attributes received,
 //!    intern, keep the received set beside it if it differs (soft reset needs nothing from the neighbour then). On
 //!    export: apply to the attributes of the Loc-RIB first, then do what RFC 4271 section 5.1 wants for the neighbour
@@ -24,7 +23,6 @@ mod community;
 mod compile;
 mod error;
 mod judge;
-mod memo;
 mod model;
 mod node;
 #[cfg(test)]
@@ -44,7 +42,6 @@ pub(crate) use self::compile::End;
 pub use self::compile::{Chain, ChainOwner, Policies, Reads};
 pub use self::error::PolicyError;
 pub use self::judge::{Facts, RejectReason, Rejection, Source, Verdict};
-pub use self::memo::Memo;
 pub use self::model::*;
 pub(crate) use self::node::names as node_names;
 pub use self::node::{NodeRules, node_policies};
