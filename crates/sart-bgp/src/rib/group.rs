@@ -39,7 +39,7 @@ impl GroupKey {
 }
 
 /// What a group was told of a prefix: all members but the one that the route came from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Sent {
     pub set: SetId,
     pub from: PeerId,

@@ -39,14 +39,23 @@ struct Shift {
     new: Sent,
 }
 
-/// A message's worth for all members that are level, but one: [`PeerId::OWN`] excepts nobody. Ordered so that
-/// withdrawals come first and equal sets together.
+/// A route for all members that are level, but one: [`PeerId::OWN`] excepts nobody. Ordered so that withdrawals come
+/// first and equal sets together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Change {
     announces: bool,
     except: PeerId,
     set: SetId,
     dest: DestId,
+    old: Sent,
+}
+
+/// Messages for the members that are level, with what they say.
+struct Part {
+    changes: core::ops::Range<usize>,
+    except: PeerId,
+    bytes: Bytes,
+    messages: u64,
 }
 
 impl Rib {
@@ -174,34 +183,67 @@ impl Rib {
         }
         let (mut all, mut only) = sort_out(shifts, level);
         all.sort_unstable();
-        let (shared, family) = ((&self.sets, &self.hops), Family::SUPPORTED[table]);
-        let mut packer = Packer::new(shared, group, family, &self.tables[table]);
-        let mut parts = Vec::new();
-        let mut rest = all.as_slice();
-        while let Some(first) = rest.first() {
-            let same = |change: &&Change| (change.set, change.except) == (first.set, first.except);
-            let (run, tail) = rest.split_at(rest.iter().take_while(same).count());
-            packer.put(first.set, run.iter().map(|change| (change.dest, 0)));
-            rest = tail;
-            let ends = tail.first().is_none_or(|next| next.except != first.except);
-            if ends || packer.bytes.len() >= CHUNK {
-                parts.push((first.except, packer.take()));
-            }
-        }
-        let mut private = Vec::new();
         only.sort_unstable();
+        let parts = self.pack(group, table, &all);
+        let shared = (&self.sets, &self.hops);
+        let mut packer = Packer::new(shared, group, Family::SUPPORTED[table], &self.tables[table]);
+        let mut private = Vec::new();
         for run in only.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
             packer.put(run[0].1, run.iter().map(|(_, _, dest)| (*dest, 0)));
             private.push((run[0].0, packer.take()));
         }
-        for (except, (bytes, messages)) in parts {
-            let bytes = Bytes::from(bytes);
-            for member in level.iter().filter(|member| **member != except) {
-                self.emit(*member, (bytes.clone(), messages), outbox);
-            }
-        }
         for (member, (bytes, messages)) in private {
             self.emit(member, (bytes.into(), messages), outbox);
+        }
+        for part in parts {
+            for member in level.iter().filter(|member| **member != part.except) {
+                if self.has_room(*member) {
+                    self.emit(*member, (part.bytes.clone(), part.messages), outbox);
+                } else {
+                    self.fall_behind(*member, table, &all[part.changes.clone()]);
+                }
+            }
+        }
+    }
+
+    /// Writes the messages for the level members.
+    fn pack(&self, group: &Group, table: usize, all: &[Change]) -> Vec<Part> {
+        let (shared, family) = ((&self.sets, &self.hops), Family::SUPPORTED[table]);
+        let mut packer = Packer::new(shared, group, family, &self.tables[table]);
+        let mut parts = Vec::new();
+        let (mut start, mut end) = (0, 0);
+        for run in all.chunk_by(|one, other| (one.set, one.except) == (other.set, other.except)) {
+            packer.put(run[0].set, run.iter().map(|change| (change.dest, 0)));
+            end += run.len();
+            let ends = all.get(end).is_none_or(|next| next.except != run[0].except);
+            if ends || packer.bytes.len() >= CHUNK {
+                let (bytes, messages) = packer.take();
+                let bytes = bytes.into();
+                parts.push(Part { changes: start..end, except: run[0].except, bytes, messages });
+                start = end;
+            }
+        }
+        parts
+    }
+
+    /// Whether a level member may be handed more in this pass.
+    fn has_room(&self, member: PeerId) -> bool {
+        let room = |peer: &super::peer::Peer| {
+            matches!(peer.progress, Progress::Level) && peer.backlog < 2 * HIGH_WATER
+        };
+        self.peers.get(member).is_some_and(room)
+    }
+
+    /// A member owes its neighbour these changes from now on; it was told what stood before.
+    fn fall_behind(&mut self, member: PeerId, table: usize, changes: &[Change]) {
+        let Some(peer) = self.peers.get_mut(member) else { return };
+        if matches!(peer.progress, Progress::Level) {
+            peer.progress = Progress::Behind(Lag::default());
+        }
+        if let Progress::Behind(lag) = &mut peer.progress {
+            for change in changes {
+                lag.owe(table, change.dest, change.old.to(member).is_some());
+            }
         }
     }
 
@@ -309,7 +351,7 @@ fn sort_out(shifts: &[Shift], level: &[PeerId]) -> (Vec<Change>, Vec<(PeerId, Se
             continue;
         }
         let (announces, except) = if new.set.is_some() { (true, is) } else { (false, was) };
-        all.push(Change { announces, except, set: new.set, dest });
+        all.push(Change { announces, except, set: new.set, dest, old });
         if announces && old.set.is_some() && is != PeerId::OWN && new.from != old.from {
             only.push((is, SetId::NONE, dest));
         }

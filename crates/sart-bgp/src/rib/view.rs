@@ -222,6 +222,25 @@ impl Rib {
         paths
     }
 
+    /// Whether changes for a route manager are worked out at all. Switching it on makes [`Rib::best_paths`] complete;
+    /// what is there already is not told as a change.
+    pub fn set_fed(&mut self, fed: bool) {
+        if self.fed == fed {
+            return;
+        }
+        self.fed = fed;
+        self.feed = super::feed::Feed::default();
+        for at in 0..TABLES {
+            // What was noted before the change counts no more.
+            self.tables[at].take_fed();
+            for dest in self.tables[at].all().filter(|_| fed) {
+                self.tables[at].touch_feed(dest);
+            }
+        }
+        self.collect_feed();
+        self.feed.take();
+    }
+
     pub(super) fn collect_feed(&mut self) {
         for at in 0..TABLES {
             for dest in self.tables[at].take_fed() {
