@@ -15,6 +15,7 @@ mod view;
 
 pub use self::io::*;
 pub use self::view::*;
+pub use crate::rib::Cursor;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -34,6 +35,8 @@ pub struct Speaker {
     neighbors: BTreeMap<IpAddr, Neighbor>,
     connections: BTreeMap<ConnId, Link>,
     settle: Settle,
+    /// Somebody wants to know multipath sets.
+    fed: bool,
     outputs: VecDeque<SpeakerOutput>,
 }
 
@@ -63,6 +66,7 @@ impl Speaker {
             neighbors: BTreeMap::new(),
             connections: BTreeMap::new(),
             settle: Settle::new(),
+            fed: true,
             outputs: VecDeque::new(),
         }
     }

@@ -301,10 +301,10 @@ impl BgpService for Api {
         };
         let filter = RowFilter::read(&request)?;
         let coarse = filter.coarse();
-        let rows = self.handle.call(move |speaker, now| speaker.paths(table, coarse, now)).await;
+        let rows = self.handle.list_paths(table, coarse).await;
         let rows = rows.map_err(stopped)?.map_err(|error| Status::not_found(error.to_string()))?;
-        let rows = rows.into_iter().filter(move |row| filter.takes(row));
-        Ok(Response::new(Box::pin(futures::stream::iter(rows).map(|row| Ok(to_proto::path(&row))))))
+        let wanted = move |row| std::future::ready(filter.takes(&row).then(|| Ok(to_proto::path(&row))));
+        Ok(Response::new(Box::pin(rows.filter_map(wanted))))
     }
 
     async fn watch_best_paths(

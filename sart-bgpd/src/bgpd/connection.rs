@@ -16,8 +16,12 @@ use tokio::time::timeout;
 use super::metrics::Metrics;
 use super::owner::{Event, EventSender};
 
+/// A buffer begins with this size; most neighbours never need more.
+const FIRST_READ_SIZE: usize = 16 * 1024;
 /// The owner wants at most this much at a time, so that timers are served in between.
-const READ_SIZE: usize = 64 * 1024;
+const READ_SIZE: usize = 256 * 1024;
+/// Octets sent are reported in lumps of at least this size.
+const REPORT_SIZE: usize = 64 * 1024;
 /// Batches that may wait for a neighbour to read.
 const SEND_QUEUE: usize = 4096;
 /// Bytes that may wait for a neighbour to read before it counts as stuck: three tables of a million routes.
@@ -30,6 +34,8 @@ const FLUSH_TIME: Duration = Duration::from_secs(2);
 pub struct Connection {
     queue: mpsc::Sender<Bytes>,
     queued: Arc<AtomicUsize>,
+    /// The buffer on its way back to the reader.
+    spent: mpsc::Sender<Vec<u8>>,
     /// Dropped with the connection, which tells both tasks.
     _closing: (oneshot::Sender<()>, oneshot::Sender<()>),
 }
@@ -58,16 +64,24 @@ impl Connection {
         let (closing, closed) = oneshot::channel();
         let queued = Arc::new(AtomicUsize::new(0));
         let (read, write) = stream.into_split();
-        tasks.spawn(read_all(conn, read, events, closed, metrics.clone()));
+        let (spent, empty) = mpsc::channel(1);
+        let reports = events.clone();
+        tasks.spawn(read_all((conn, read), events, (empty, closed), metrics.clone()));
         let (writer_closing, writer_closed) = oneshot::channel::<()>();
-        let writing = write_all(write, pending, Arc::clone(&queued));
+        let writing = write_all((conn, write), pending, Arc::clone(&queued), reports);
         tasks.spawn(async move {
             tokio::select! {
                 () = writing => {}
                 () = after(writer_closed, FLUSH_TIME) => tracing::debug!("the neighbor did not read before closing"),
             }
         });
-        Self { queue, queued, _closing: (closing, writer_closing) }
+        Self { queue, queued, spent, _closing: (closing, writer_closing) }
+    }
+
+    /// Gives the buffer of [`Event::Received`] back; the connection reads on only then.
+    pub fn give_back(&self, bytes: Vec<u8>) {
+        // There is one buffer and room for one. A reader that has ended needs none.
+        let _unneeded = self.spent.try_send(bytes);
     }
 
     /// Queues `bytes`, at once or not at all.
@@ -93,42 +107,64 @@ async fn after(closed: oneshot::Receiver<()>, time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-async fn write_all(mut socket: OwnedWriteHalf, mut pending: mpsc::Receiver<Bytes>, queued: Arc<AtomicUsize>) {
+async fn write_all(
+    (conn, mut socket): (ConnId, OwnedWriteHalf),
+    mut pending: mpsc::Receiver<Bytes>,
+    queued: Arc<AtomicUsize>,
+    reports: EventSender,
+) {
+    let mut octets = 0;
     while let Some(bytes) = pending.recv().await {
         if let Err(error) = socket.write_all(&bytes).await {
             tracing::debug!(%error, "sending failed");
             return;
         }
         queued.fetch_sub(bytes.len(), Ordering::Relaxed);
+        octets += bytes.len();
+        if octets >= REPORT_SIZE {
+            // An owner that has stopped wants no report; what is queued goes out all the same.
+            let _stopped = reports.send(Event::Sent { conn, octets }).await;
+            octets = 0;
+        }
     }
     // Dropping the half sends FIN.
 }
 
 async fn read_all(
-    conn: ConnId,
-    mut socket: OwnedReadHalf,
+    (conn, mut socket): (ConnId, OwnedReadHalf),
     events: EventSender,
-    mut closed: oneshot::Receiver<()>,
+    (mut empty, mut closed): (mpsc::Receiver<Vec<u8>>, oneshot::Receiver<()>),
     metrics: Metrics,
 ) {
+    let mut bytes = Vec::with_capacity(FIRST_READ_SIZE);
     loop {
-        let mut bytes = Vec::with_capacity(READ_SIZE);
         let read = tokio::select! {
             read = socket.read_buf(&mut bytes) => read,
             _ = &mut closed => return drain(socket).await,
         };
+        let filled = bytes.len() == bytes.capacity();
         let (event, last) = match read {
             Ok(0) => (Event::Closed { conn, end: ConnectionEnd::Finished }, true),
             Ok(_) => (Event::Received { conn, bytes }, false),
             Err(_) => (Event::Closed { conn, end: ConnectionEnd::Broken }, true),
         };
-        // Waiting here closes the TCP window: a neighbour can fill the queue, not the memory.
         let delivered = tokio::select! {
             delivered = deliver(&events, event, &metrics) => delivered,
             _ = &mut closed => return drain(socket).await,
         };
         if !delivered || last {
             return;
+        }
+        // Waiting here closes the TCP window: a neighbour can fill one buffer, not the memory.
+        let spent = tokio::select! {
+            spent = empty.recv() => spent,
+            _ = &mut closed => None,
+        };
+        let Some(spent) = spent else { return drain(socket).await };
+        bytes = spent;
+        bytes.clear();
+        if filled && bytes.capacity() < READ_SIZE {
+            bytes.reserve_exact(bytes.capacity() * 4);
         }
     }
 }
@@ -220,28 +256,46 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_event_queue_holds_the_reader_up_and_is_counted() {
+    async fn a_reader_waits_until_its_bytes_were_taken_in_and_loses_none() {
         let (events, mut queue) = mpsc::channel(1);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (near, _) = listener.accept().await.unwrap();
-        let (metrics, mut tasks) = (Metrics::default(), JoinSet::new());
-        let _connection = Connection::start(ConnId(1), near, events, &metrics, &mut tasks);
+        let (connection, mut far, _tasks) = connection(events).await;
         let sending = tokio::spawn(async move {
             far.write_all(&vec![9; 1024 * 1024]).await.unwrap();
         });
-        while metrics.queue_full_count("events") == 0 {
-            tokio::task::yield_now().await;
-        }
-        let mut received = 0;
-        loop {
-            match queue.recv().await.unwrap() {
-                Event::Received { bytes, .. } => received += bytes.len(),
-                Event::Closed { end, .. } => break assert_eq!(end, ConnectionEnd::Finished),
-                other => panic!("{other:?}"),
+        let (mut received, mut largest) = (0, 0);
+        let receiving = async {
+            loop {
+                match queue.recv().await.unwrap() {
+                    Event::Received { bytes, .. } => {
+                        received += bytes.len();
+                        largest = largest.max(bytes.len());
+                        assert!(queue.try_recv().is_err(), "one buffer at a time");
+                        connection.give_back(bytes);
+                    }
+                    Event::Closed { end, .. } => break assert_eq!(end, ConnectionEnd::Finished),
+                    other => panic!("{other:?}"),
+                }
             }
-        }
+        };
+        timeout(Duration::from_secs(30), receiving).await.unwrap();
         assert_eq!(received, 1024 * 1024);
+        assert!(largest <= READ_SIZE, "{largest}");
         sending.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_is_reported_in_lumps() {
+        let (events, mut queue) = mpsc::channel(8);
+        let (connection, mut far, _tasks) = connection(events).await;
+        for _ in 0..3 {
+            connection.send(vec![1; REPORT_SIZE - 1].into()).unwrap();
+        }
+        let mut all = vec![0; 3 * (REPORT_SIZE - 1)];
+        timeout(Duration::from_secs(30), far.read_exact(&mut all)).await.unwrap().unwrap();
+        let report = timeout(Duration::from_secs(30), queue.recv()).await.unwrap().unwrap();
+        assert!(
+            matches!(report, Event::Sent { octets, .. } if octets == 2 * (REPORT_SIZE - 1)),
+            "{report:?}"
+        );
     }
 }

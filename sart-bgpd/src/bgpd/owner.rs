@@ -26,10 +26,12 @@ use super::watch::Watchers;
 
 pub use self::handle::{Handle, Stopped};
 
-/// Events that may wait for the owner; with 64 KiB reads at most 16 MiB.
+/// Events that may wait for the owner; each connection has at most one buffer of at most 256 KiB among them.
 const EVENT_QUEUE: usize = 256;
 /// API calls that may wait for the owner.
 const CALL_QUEUE: usize = 64;
+/// While events keep coming, routes are told this often: longer means fewer and fuller messages.
+const FLUSH_TIME: Duration = Duration::from_millis(20);
 /// How long closing connections may flush when the daemon stops.
 const STOP_TIME: Duration = Duration::from_secs(3);
 
@@ -54,12 +56,19 @@ pub enum Event {
         /// The connection, or why there is none.
         result: std::io::Result<(TcpStream, LocalAddresses)>,
     },
-    /// Bytes came in.
+    /// Bytes came in; the buffer goes back to the connection, which reads no more until then.
     Received {
         /// The connection.
         conn: ConnId,
         /// The bytes.
         bytes: Vec<u8>,
+    },
+    /// Bytes left for the far end.
+    Sent {
+        /// The connection.
+        conn: ConnId,
+        /// How many since the last report.
+        octets: usize,
     },
     /// The far end closed, or the socket failed.
     Closed {
@@ -105,7 +114,11 @@ pub struct Owner {
     events: EventSender,
     tasks: JoinSet<()>,
     options: SocketOptions,
+    /// Since when something may wait to be told.
+    unflushed: Option<Instant>,
     best_paths: Watchers<BestPathEvent, Vec<Family>>,
+    /// Somebody watches best paths, so that the speaker works them out.
+    feeding: bool,
     neighbors: Watchers<NeighborEvent, ()>,
     metrics: Metrics,
     /// When each neighbour's faulty UPDATEs were last logged, and how many were not since.
@@ -125,7 +138,7 @@ impl Owner {
         let (events, event_queue) = mpsc::channel(EVENT_QUEUE);
         let (calls, call_queue) = mpsc::channel(CALL_QUEUE);
         let handle = Handle { calls, metrics: metrics.clone() };
-        let owner = Self {
+        let mut owner = Self {
             speaker,
             started: Instant::now(),
             connections: HashMap::new(),
@@ -135,11 +148,14 @@ impl Owner {
             events,
             tasks: JoinSet::new(),
             options,
+            unflushed: None,
             best_paths: Watchers::new(),
+            feeding: false,
             neighbors: Watchers::new(),
             metrics,
             fault_logged: HashMap::new(),
         };
+        owner.speaker.set_fed(false);
         (owner, handle, Inbox { events: event_queue, calls: call_queue })
     }
 
@@ -160,12 +176,24 @@ impl Owner {
         let farewell = loop {
             let deadline = self.speaker.next_deadline().map(|at| self.started + at);
             tokio::select! {
+                biased;
                 farewell = &mut stop => break farewell,
-                Some(call) = inbox.calls.recv() => call(&mut self),
+                () = sleep_until(deadline) => {
+                    self.input(SpeakerInput::Tick);
+                    self.flush();
+                }
+                Some(call) = inbox.calls.recv() => {
+                    self.flush();
+                    call(&mut self);
+                }
                 Some(event) = inbox.events.recv() => self.event(event),
-                () = sleep_until(deadline) => self.input(SpeakerInput::Tick),
                 // Finished connection and dial tasks are forgotten as they end.
                 Some(_) = self.tasks.join_next() => {}
+                // Nothing else waits, not even in a socket: readers run before this task is asked again.
+                () = tokio::task::yield_now(), if self.unflushed.is_some() => self.flush(),
+            }
+            if self.unflushed.is_some_and(|since| since.elapsed() >= FLUSH_TIME) {
+                self.flush();
             }
             self.carry_out();
         };
@@ -197,7 +225,16 @@ impl Owner {
 
     fn input(&mut self, input: SpeakerInput<'_>) {
         let now = self.now();
-        self.speaker.handle(input, now);
+        self.speaker.take_in(input, now);
+        self.unflushed.get_or_insert_with(Instant::now);
+    }
+
+    /// Tells neighbours and watchers what has come together.
+    fn flush(&mut self) {
+        if self.unflushed.take().is_some() {
+            let now = self.now();
+            self.speaker.flush(now);
+        }
     }
 
     fn event(&mut self, event: Event) {
@@ -209,7 +246,11 @@ impl Owner {
             Event::Dialled { peer, number, result } => self.dialled(peer, number, result),
             Event::Received { conn, bytes } if self.connections.contains_key(&conn) => {
                 self.input(SpeakerInput::Received { conn, bytes: &bytes });
+                if let Some(connection) = self.connections.get(&conn) {
+                    connection.give_back(bytes);
+                }
             }
+            Event::Sent { conn, octets } => self.input(SpeakerInput::Sent { conn, octets }),
             Event::Closed { conn, end } if self.connections.remove(&conn).is_some() => {
                 self.input(SpeakerInput::Closed { conn, end });
             }

@@ -47,6 +47,12 @@ impl<T: Clone + Send + 'static, F> Watchers<T, F> {
         Box::pin(stream::iter(initial).chain(ReceiverStream::new(events)).map(Ok).chain(last))
     }
 
+    /// Whether nobody reads any more.
+    pub fn is_empty(&mut self) -> bool {
+        self.list.retain(|watcher| !watcher.queue.is_closed());
+        self.list.is_empty()
+    }
+
     /// Sends `event` to every watcher whose filter `wants` it. Returns how many were ended for being too slow.
     pub fn send(&mut self, event: &T, wants: impl Fn(&F) -> bool) -> usize {
         let mut slow = 0;

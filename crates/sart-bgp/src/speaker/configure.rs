@@ -44,7 +44,7 @@ impl Speaker {
         }
         self.apply_policies(policies);
         self.settle.configured(now);
-        self.finish(now);
+        self.flush(now);
         Ok(applied)
     }
 
@@ -90,7 +90,7 @@ impl Speaker {
     pub fn delete_neighbor(&mut self, address: IpAddr, now: Duration) -> Result<(), ConfigError> {
         self.known(address)?;
         self.remove_neighbor(address, now);
-        self.finish(now);
+        self.flush(now);
         Ok(())
     }
 
@@ -118,7 +118,7 @@ impl Speaker {
     pub fn reset(&mut self, address: IpAddr, text: &str, now: Duration) -> Result<(), ConfigError> {
         self.known(address)?;
         self.feed(address, Input::Reset(farewell::reset(text)), now);
-        self.finish(now);
+        self.flush(now);
         Ok(())
     }
 
@@ -131,7 +131,7 @@ impl Speaker {
         for family in Family::SUPPORTED {
             self.feed(address, Input::AskRefresh(family), now);
         }
-        self.finish(now);
+        self.flush(now);
         Ok(())
     }
 
@@ -164,7 +164,7 @@ impl Speaker {
         for path in upserts {
             updated.changed += u32::from(rib.originate(path, now));
         }
-        self.finish(now);
+        self.flush(now);
         Ok(updated)
     }
 
@@ -195,7 +195,7 @@ impl Speaker {
         for address in self.neighbors.keys().copied().collect::<Vec<_>>() {
             self.feed(address, input.clone(), now);
         }
-        self.finish(now);
+        self.flush(now);
     }
 
     /// The own paths, in order of prefix.
@@ -280,6 +280,7 @@ impl Speaker {
         let known = core::mem::replace(&mut running.global, global.clone()).next_hop_metrics;
         running.policy.clone_from(&config.policy);
         running.source = source;
+        running.rib.set_fed(self.fed);
         running.rib.configure(rules);
         for gone in known.keys().filter(|next_hop| !metrics.contains_key(next_hop)) {
             running.rib.set_igp_metric(*gone, None);

@@ -12,6 +12,13 @@ use crate::session::{ConnId, Direction, Input, Output, SessionEvent};
 impl Speaker {
     /// Feeds one event. Then drain [`Speaker::poll_output`].
     pub fn handle(&mut self, input: SpeakerInput<'_>, now: Duration) {
+        self.take_in(input, now);
+        self.flush(now);
+    }
+
+    /// Feeds one event where more are waiting: what follows for routes is left to a later [`Speaker::flush`], so that it
+    /// is packed together. Everything else is done at once.
+    pub fn take_in(&mut self, input: SpeakerInput<'_>, now: Duration) {
         match input {
             SpeakerInput::Accepted { conn, peer, local } => {
                 self.connected(conn, (peer.ip().to_canonical(), local), Direction::Inbound, now);
@@ -30,9 +37,15 @@ impl Speaker {
                     self.feed(link.peer, Input::Closed { conn, end }, now);
                 }
             }
+            SpeakerInput::Sent { conn, octets } => self.sent(conn, octets),
             SpeakerInput::Tick => self.tick(now),
         }
-        self.finish(now);
+    }
+
+    fn sent(&mut self, conn: ConnId, octets: usize) {
+        if let (Some(link), Some(running)) = (self.connections.get(&conn), self.running.as_mut()) {
+            running.rib.sent_to(link.peer, octets);
+        }
     }
 
     fn tick(&mut self, now: Duration) {
@@ -161,10 +174,12 @@ impl Speaker {
         }
     }
 
-    /// Sends what follows from everything that has just happened.
-    pub(super) fn finish(&mut self, now: Duration) {
+    /// Sends what follows from everything that has happened.
+    pub fn flush(&mut self, now: Duration) {
+        let rib = self.running.as_mut().map(|running| &mut running.rib).filter(|rib| rib.wants_flush());
+        let outgoing = rib.map(crate::rib::Rib::flush).unwrap_or_default();
         self.flush_feed();
-        for outgoing in self.running.iter_mut().flat_map(|running| running.rib.flush()) {
+        for outgoing in outgoing {
             let Some(neighbor) = self.neighbors.get_mut(&outgoing.peer) else { continue };
             let Some(conn) = neighbor.session.established_conn() else { continue };
             neighbor.session.count_updates_sent(outgoing.messages);

@@ -38,7 +38,7 @@ pub enum SpeakerInput<'a> {
         /// Why, for a person.
         error: &'a str,
     },
-    /// Bytes came in, in order, cut anywhere. Keep reads at or below 64 KiB, so that timers are served in between.
+    /// Bytes came in, in order, cut anywhere. Keep reads at or below 256 KiB, so that timers are served in between.
     Received {
         /// The connection.
         conn: ConnId,
@@ -51,6 +51,14 @@ pub enum SpeakerInput<'a> {
         conn: ConnId,
         /// How it ended.
         end: ConnectionEnd,
+    },
+    /// So many octets of what [`SpeakerOutput::Send`] handed over have left for the far end. Without these reports a
+    /// neighbour counts as slow after a few megabytes and is told no more. They may come late and in lumps.
+    Sent {
+        /// The connection.
+        conn: ConnId,
+        /// Octets since the last report.
+        octets: usize,
     },
     /// Time passed; `now` says how much.
     Tick,

@@ -9,7 +9,7 @@ use super::{NeighborView, PathFilter, PathView, QueryError, Running, Speaker, Ta
 use crate::config::Global;
 use crate::family::Family;
 use crate::rib::feed::BestPath;
-use crate::rib::{Destination, Path, Route};
+use crate::rib::{Cursor, Destination, Path, Route};
 
 impl Speaker {
     /// Identity and switches; `None` while no configuration has been applied.
@@ -41,26 +41,89 @@ impl Speaker {
         filter: PathFilter,
         now: Duration,
     ) -> Result<Vec<PathView>, QueryError> {
-        if let Table::AdjRibIn(address) | Table::AdjRibOut(address) = table
-            && !self.neighbors.contains_key(&address)
-        {
-            return Err(QueryError::UnknownNeighbor { address });
+        self.check(table)?;
+        let mut views = Vec::new();
+        let mut next = Some(Cursor::default());
+        while let Some(cursor) = next {
+            let slice = self.rows((table, filter), cursor, usize::MAX, now);
+            views.extend(slice.0);
+            next = slice.1;
         }
-        let Some(running) = &self.running else { return Ok(Vec::new()) };
-        Ok(match table {
-            Table::LocRib => running.received(filter, now, |path| path.refused.is_none()),
-            Table::AdjRibIn(address) => running
-                .received(filter, now, |path| path.learned.is_some_and(|learned| learned.peer == address)),
-            Table::AdjRibOut(address) => self.told(running, address, filter),
-        })
+        views.sort_by_key(|view| view.prefix);
+        Ok(views)
     }
 
-    fn told(&self, running: &Running, address: IpAddr, filter: PathFilter) -> Vec<PathView> {
+    /// The next rows of a table that match `filter`, in no order, and where to go on; `None` at the end. Looks at no more
+    /// than `at_most` prefixes, so that a listing of a full table never holds up anything: a prefix that stays is met
+    /// exactly once, one that comes or goes meanwhile may be met or not.
+    ///
+    /// # Errors
+    /// If an adjacency table of an unknown neighbour is asked for.
+    pub fn paths_from(
+        &self,
+        (table, filter): (Table, PathFilter),
+        cursor: Cursor,
+        at_most: usize,
+        now: Duration,
+    ) -> Result<(Vec<PathView>, Option<Cursor>), QueryError> {
+        self.check(table)?;
+        Ok(self.rows((table, filter), cursor, at_most, now))
+    }
+
+    /// How many prefixes are known.
+    #[must_use]
+    pub fn prefixes(&self) -> usize {
+        self.running.as_ref().map_or(0, |running| running.rib.size().0)
+    }
+
+    fn check(&self, table: Table) -> Result<(), QueryError> {
+        match table {
+            Table::AdjRibIn(address) | Table::AdjRibOut(address)
+                if !self.neighbors.contains_key(&address) =>
+            {
+                Err(QueryError::UnknownNeighbor { address })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn rows(
+        &self,
+        (table, filter): (Table, PathFilter),
+        cursor: Cursor,
+        at_most: usize,
+        now: Duration,
+    ) -> (Vec<PathView>, Option<Cursor>) {
+        let Some(running) = &self.running else { return (Vec::new(), None) };
+        if let Table::AdjRibOut(address) = table {
+            return self.told(running, address, filter, (cursor, at_most));
+        }
+        let (rows, next) = match filter.prefix {
+            // One prefix is looked up, however large the table is.
+            Some(prefix) => {
+                (running.rib.destination(&prefix).map(|found| (prefix, found)).into_iter().collect(), None)
+            }
+            None => running.rib.walk(filter.family, cursor, at_most),
+        };
+        let wanted = |path: &Path| match table {
+            Table::AdjRibIn(address) => path.learned.is_some_and(|learned| learned.peer == address),
+            _ => path.refused.is_none(),
+        };
+        (running.views(rows, filter, now, wanted), next)
+    }
+
+    fn told(
+        &self,
+        running: &Running,
+        address: IpAddr,
+        filter: PathFilter,
+        (cursor, at_most): (Cursor, usize),
+    ) -> (Vec<PathView>, Option<Cursor>) {
         let asn = self.neighbors.get(&address).map_or(0, |neighbor| neighbor.session.config().neighbor.asn);
         let view = |(prefix, route): (IpNet, Route)| PathView {
             prefix,
             next_hop: Some(route.next_hop.address),
-            attributes: route.attributes.clone(),
+            attributes: route.attributes,
             peer: Some(address),
             peer_asn: asn,
             best: true,
@@ -68,7 +131,17 @@ impl Speaker {
             refused: None,
             age: Duration::ZERO,
         };
-        running.rib.sent(address).filter(|(prefix, _)| filter.takes(prefix)).map(view).collect()
+        let (rows, next) = running.rib.walk_sent(address, cursor, at_most);
+        (rows.into_iter().filter(|(prefix, _)| filter.takes(prefix)).map(view).collect(), next)
+    }
+
+    /// Works out the multipath sets for [`super::SpeakerOutput::BestPath`] and [`Speaker::best_paths`], or leaves it while
+    /// nobody asks.
+    pub fn set_fed(&mut self, fed: bool) {
+        self.fed = fed;
+        if let Some(running) = &mut self.running {
+            running.rib.set_fed(fed);
+        }
     }
 
     /// The multipath set of every prefix learned from neighbours, of the families asked for (none means all), in order
@@ -87,9 +160,15 @@ impl PathFilter {
 }
 
 impl Running {
-    fn received(&self, filter: PathFilter, now: Duration, wanted: impl Fn(&Path) -> bool) -> Vec<PathView> {
+    fn views(
+        &self,
+        rows: Vec<(IpNet, Destination)>,
+        filter: PathFilter,
+        now: Duration,
+        wanted: impl Fn(&Path) -> bool,
+    ) -> Vec<PathView> {
         let mut views = Vec::new();
-        for (prefix, destination) in self.rib.destinations().filter(|(prefix, _)| filter.takes(prefix)) {
+        for (prefix, destination) in rows.into_iter().filter(|(prefix, _)| filter.takes(prefix)) {
             let paths = destination.paths().iter().filter(|path| wanted(path));
             views.extend(paths.map(|path| self.view(&prefix, &destination, path, now)));
         }

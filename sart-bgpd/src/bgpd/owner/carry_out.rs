@@ -52,6 +52,10 @@ impl Owner {
             }
         }
         self.tell_neighbors(changed);
+        if self.feeding && self.best_paths.is_empty() {
+            self.feeding = false;
+            self.speaker.set_fed(false);
+        }
         if let Some(listeners) = &mut self.listeners {
             listeners.ensure(self.speaker.global().map(sart_bgp::config::Global::listen_port));
         }

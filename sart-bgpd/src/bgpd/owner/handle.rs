@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::{self, Stream};
 use sart_bgp::family::Family;
-use sart_bgp::speaker::Speaker;
+use sart_bgp::speaker::{Cursor, PathFilter, PathView, QueryError, Speaker, Table};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{BestPathEvent, Call, NeighborEvent, Owner};
 use crate::bgpd::metrics::Metrics;
 use crate::bgpd::watch::WatchStream;
+
+/// Prefixes up to which a listing is made in one go, and in order.
+const LISTED_AT_ONCE: usize = 8192;
+/// Prefixes of a larger table that are looked at between two events.
+const SLICE: usize = 4096;
 
 /// The way of the API to the owner; clones lead to the same one.
 #[derive(Clone, Debug)]
@@ -65,6 +72,10 @@ impl Handle {
         families: Vec<Family>,
     ) -> Result<WatchStream<BestPathEvent>, Stopped> {
         self.with_owner(move |owner| {
+            if !owner.feeding {
+                owner.feeding = true;
+                owner.speaker.set_fed(true);
+            }
             let paths = owner.speaker.best_paths(&families);
             let mut initial: Vec<_> = paths.into_iter().map(BestPathEvent::Path).collect();
             if owner.speaker.is_settled() {
@@ -73,6 +84,42 @@ impl Handle {
             owner.best_paths.subscribe(families, initial)
         })
         .await
+    }
+
+    /// The rows of a table: of a small one in order of prefix, of a large one in slices and in no order, between which
+    /// routing goes on.
+    ///
+    /// # Errors
+    /// If the owner has stopped, or an adjacency table of an unknown neighbour is asked for.
+    pub async fn list_paths(
+        &self,
+        table: Table,
+        filter: PathFilter,
+    ) -> Result<Result<impl Stream<Item = PathView> + Send + use<>, QueryError>, Stopped> {
+        let first = self.call(move |speaker, now| {
+            if speaker.prefixes() <= LISTED_AT_ONCE || filter.prefix.is_some() {
+                return speaker.paths(table, filter, now).map(|rows| (rows, None));
+            }
+            speaker.paths_from((table, filter), Cursor::default(), SLICE, now)
+        });
+        let (rows, next) = match first.await? {
+            Ok(first) => first,
+            Err(unknown) => return Ok(Err(unknown)),
+        };
+        let handle = self.clone();
+        let rest = stream::unfold(next, move |next| {
+            let handle = handle.clone();
+            async move {
+                let cursor = next?;
+                let slice = handle
+                    .call(move |speaker, now| speaker.paths_from((table, filter), cursor, SLICE, now))
+                    .await;
+                // The neighbour or the whole speaker can go away meanwhile: what was told of it stands.
+                let (rows, next) = slice.ok()?.ok()?;
+                Some((stream::iter(rows), next))
+            }
+        });
+        Ok(Ok(stream::iter(rows).chain(rest.flatten())))
     }
 
     async fn with_owner<T, F>(&self, call: F) -> Result<T, Stopped>
