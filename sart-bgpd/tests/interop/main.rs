@@ -2,6 +2,8 @@
 //! Needs root and the peers' packages; says so and skips without.
 
 #[cfg(test)]
+mod again;
+#[cfg(test)]
 mod as_numbers;
 #[cfg(test)]
 mod decision;
