@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use sart_agent::dataplane::{Attach, Config, Dataplane, embedded_object};
+use sart_agent::dataplane::{Config, Dataplane, embedded_object};
 use sart_dataplane::desired::{DesiredTables, DesiredVip, Endpoint, Protocol, ServiceRef, VipId, identity};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);

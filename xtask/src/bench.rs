@@ -28,6 +28,8 @@ enum What {
         #[arg(long, default_value_t = 500)]
         others: usize,
     },
+    /// Packets between two pods of a node, redirected and routed in turns, and the time to attach a pod; as root.
+    Pods,
     /// The speaker beside BIRD, FRR and GoBGP under the same loads, in namespaces of its own; as root.
     Bgp(Bgp),
 }
@@ -55,7 +57,20 @@ pub fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Lb { samples, others } => lb(*samples, *others),
         What::Bgp(args) => bgp(args),
+        What::Pods => pods(),
     }
+}
+
+/// The measurements are tests of the agent that `cargo test` leaves out.
+fn pods() -> Result<()> {
+    crate::build_ebpf::run()?;
+    let out = root().join("target/bench");
+    std::fs::create_dir_all(&out).with_context(|| format!("make {}", out.display()))?;
+    let file = out.join("pods.jsonl");
+    let words = ["test", "--release", "--quiet", "--package", "sart-agent", "--test", "bpf_dataplane", "--"];
+    let mut bench = command("cargo", &words);
+    bench.args(["--ignored", "--nocapture", "--test-threads=1", "pods::latency"]);
+    checked(bench.env("SART_REQUIRE_ALL", "1").env("SART_BENCH_OUT", file))
 }
 
 fn bgp(args: &Bgp) -> Result<()> {

@@ -12,6 +12,14 @@ pub trait PodPorts: Send + Sync {
     /// When the port is neither attached nor can be left to plain routing; nothing stays behind.
     fn attach(&self, port: &PodPort) -> Result<PortProof, PortError>;
 
+    /// The same for a pod whose link a later plugin shapes (`runtimeConfig.bandwidth`): leaves its queueing disciplines alone.
+    ///
+    /// # Errors
+    /// As for [`PodPorts::attach`].
+    fn attach_beside(&self, port: &PodPort) -> Result<PortProof, PortError> {
+        self.attach(port)
+    }
+
     /// Takes programs and map rows away; called before the link is deleted. What is not there is no error.
     ///
     /// # Errors

@@ -2,9 +2,12 @@
 //! What is already attached gets the new program in one step; no packet passes without one.
 
 mod clsact;
+mod filter;
 mod tcx;
 
 use std::collections::BTreeSet;
+use std::error::Error;
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
@@ -49,6 +52,9 @@ impl Attach {
 pub(super) trait Hook: Send {
     /// Makes `program` the one that runs at `spot`: in one step, if an earlier one of ours does.
     fn put(&self, program: &mut SchedClassifier, spot: &Spot<'_>) -> Result<(), ProgramError>;
+
+    /// Whether the kernel runs the program with this id at `spot`.
+    fn runs(&self, id: u32, spot: &Spot<'_>) -> Result<bool, ProgramError>;
 }
 
 /// One end of an interface, and what says in the pin folder that we are there.
@@ -203,8 +209,26 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The name of the interface with this index. The library answers with an empty one where there is none.
+pub(super) fn name_of(index: u32) -> io::Result<CString> {
+    let name = nix::net::if_::if_indextoname(index)?;
+    if name.is_empty() { Err(io::Error::from_raw_os_error(nix::libc::ENODEV)) } else { Ok(name) }
+}
+
+/// Whether the kernel's answer stands somewhere in the causes.
+fn has_code(error: &(dyn Error + 'static), code: i32) -> bool {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        if current.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) == Some(code) {
+            return true;
+        }
+        cause = current.source();
+    }
+    false
+}
+
 /// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut said = error.to_string();
     let mut cause = error.source();
     while let Some(current) = cause {

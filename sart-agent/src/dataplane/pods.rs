@@ -32,9 +32,14 @@ pub struct Attached {
 }
 
 /// Attaches pods to programs and maps that are pinned.
+///
+/// The programs are filters (tc-bpf(8)) on every kernel: a link of the multi-program chain costs 10 ms for each end and keeps
+/// the lock of all network configuration meanwhile. A link whose queueing disciplines are for another plugin gets such links
+/// all the same: see [`PodHooks::attach_beside`].
 #[derive(Debug)]
 pub struct PodHooks {
     pins: Pins,
+    /// The best of this kernel.
     attach: Attach,
     rows: Rows,
 }
@@ -51,7 +56,7 @@ impl PodHooks {
         hooks.program(POD_IN).map_err(|error| load::refused(POD_IN, &error))?;
         hooks.program(POD_OUT).map_err(|error| load::refused(POD_OUT, &error))?;
         for (ifindex, port) in hooks.list().map_err(|error| unusable(&hooks.pins, error))? {
-            if !port.device || hooks.hook(ifindex).is_err() {
+            if !port.device || hooks.hook(ifindex, hooks.way(ifindex)).is_err() {
                 hooks.take(ifindex).map_err(|error| unusable(&hooks.pins, error))?;
             }
         }
@@ -63,7 +68,30 @@ impl PodHooks {
     /// # Errors
     /// Nothing stays behind.
     pub fn attach(&self, port: &PodPort) -> Result<(), PortError> {
-        let done = self.try_attach(port).and_then(|()| self.check(port));
+        self.attach_by(port, self.way(port.ifindex))
+    }
+
+    /// The same for a link whose queueing disciplines a later plugin will set up: its `ingress` and our `clsact` exclude each
+    /// other. Only where [`PodHooks::goes_beside`].
+    ///
+    /// # Errors
+    /// Nothing stays behind.
+    pub fn attach_beside(&self, port: &PodPort) -> Result<(), PortError> {
+        if self.mark(POD_OUT, port.ifindex).is_dir() {
+            let message = "it is attached with filters already: detach it first".to_owned();
+            return Err(PortError { link: port.link.clone(), message });
+        }
+        self.attach_by(port, Attach::Tcx)
+    }
+
+    /// Whether this kernel can run programs on a link and leave its disciplines alone.
+    #[must_use]
+    pub fn goes_beside(&self) -> bool {
+        self.attach == Attach::Tcx
+    }
+
+    fn attach_by(&self, port: &PodPort, way: Attach) -> Result<(), PortError> {
+        let done = self.try_attach(port, way).and_then(|()| self.check(port));
         done.inspect_err(|_refused| {
             if let Err(error) = self.take(port.ifindex) {
                 tracing::warn!(link = port.link, %error, "a refused port stays half attached");
@@ -71,7 +99,7 @@ impl PodHooks {
         })
     }
 
-    fn try_attach(&self, port: &PodPort) -> Result<(), PortError> {
+    fn try_attach(&self, port: &PodPort, way: Attach) -> Result<(), PortError> {
         let refused = |message: String| PortError { link: port.link.clone(), message };
         let wanted = self.wanted(port)?;
         let there = self.rows.all().map_err(|error| refused(error.to_string()))?;
@@ -91,7 +119,7 @@ impl PodHooks {
         for (key, _) in former {
             self.rows.delete(key).map_err(|error| refused(error.to_string()))?;
         }
-        self.hook(port.ifindex)
+        self.hook(port.ifindex, way)
             .map_err(|error| refused(format!("cannot attach: {}", hook::chain(&error))))?;
         wanted
             .iter()
@@ -162,7 +190,7 @@ impl PodHooks {
 
     fn wanted(&self, port: &PodPort) -> Result<BTreeMap<PodKey, PodRow>, PortError> {
         let refused = |message: String| PortError { link: port.link.clone(), message };
-        let name = nix::net::if_::if_indextoname(port.ifindex).map_err(|_gone| {
+        let name = hook::name_of(port.ifindex).map_err(|_gone| {
             refused(format!("no link has the index {} in the node's network namespace", port.ifindex))
         })?;
         let mtu = mtu::of(&name).map_err(|error| refused(format!("its MTU is not known: {error}")))?;
@@ -185,27 +213,32 @@ impl PodHooks {
         Ok(addresses.into_iter().zip(slots).map(|(address, slot)| (rows::key(address), row(slot))).collect())
     }
 
-    fn hook(&self, ifindex: u32) -> Result<(), ProgramError> {
-        let name = nix::net::if_::if_indextoname(ifindex).map_err(io::Error::from)?;
-        let name = name.to_string_lossy();
-        let interface = Interface { name: &name, index: ifindex };
-        let way = self.attach.hook();
+    /// How the link is attached, or is to be.
+    fn way(&self, ifindex: u32) -> Attach {
+        // A pinned link is a file, the mark of a filter a folder.
+        if self.mark(POD_OUT, ifindex).is_file() { Attach::Tcx } else { Attach::Clsact }
+    }
+
+    fn hook(&self, ifindex: u32, way: Attach) -> Result<(), ProgramError> {
+        let name = hook::name_of(ifindex)?;
+        let interface = Interface { name: &name.to_string_lossy(), index: ifindex };
         for (program, direction) in ENDS {
             let spot = Spot { interface: &interface, way: direction, mark: self.mark(program, ifindex) };
-            way.put(&mut self.program(program)?, &spot)?;
+            way.hook().put(&mut self.program(program)?, &spot)?;
         }
         Ok(())
     }
 
-    /// Whether the kernel runs our program there. Filters cannot be asked for: there the mark stands for the kernel's word.
-    fn runs(&self, port: &PodPort, name: &str, way: TcAttachType) -> Result<bool, ProgramError> {
-        if self.attach == Attach::Clsact {
-            return Ok(self.mark(name, port.ifindex).exists());
+    /// Whether the kernel runs our program there.
+    fn runs(&self, port: &PodPort, name: &str, direction: TcAttachType) -> Result<bool, ProgramError> {
+        let mark = self.mark(name, port.ifindex);
+        if !mark.exists() {
+            return Ok(false);
         }
         let own = self.program(name)?.info()?.id();
-        let link = nix::net::if_::if_indextoname(port.ifindex).map_err(io::Error::from)?;
-        let (_, programs) = SchedClassifier::query_tcx(&link.to_string_lossy(), way)?;
-        Ok(programs.iter().any(|program| program.id() == own))
+        let link = hook::name_of(port.ifindex)?;
+        let interface = Interface { name: &link.to_string_lossy(), index: port.ifindex };
+        self.way(port.ifindex).hook().runs(own, &Spot { interface: &interface, way: direction, mark })
     }
 
     fn program(&self, name: &str) -> Result<SchedClassifier, ProgramError> {
@@ -218,7 +251,7 @@ impl PodHooks {
 }
 
 fn exists(ifindex: u32) -> bool {
-    nix::net::if_::if_indextoname(ifindex).is_ok()
+    hook::name_of(ifindex).is_ok()
 }
 
 fn unusable(pins: &Pins, source: io::Error) -> OpenError {

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
 
 use aya::maps::{HashMap, Map, MapData};
-use sart_agent::dataplane::AttachError;
+use sart_agent::dataplane::{Attach, AttachError};
 
 use super::*;
 

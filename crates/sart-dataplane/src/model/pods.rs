@@ -92,3 +92,6 @@ impl pod::PodTables for PodModel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

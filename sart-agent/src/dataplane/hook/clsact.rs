@@ -2,7 +2,6 @@
 //! of its own and is replaced in place; filters and the discipline of others stay. A folder in the pin folder is the mark,
 //! because a filter is no object that could be pinned.
 
-use std::error::Error;
 use std::path::Path;
 use std::{fs, io};
 
@@ -14,7 +13,7 @@ use aya::programs::tc::{
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 
 use super::super::load::{POD_IN, UP_IN};
-use super::{FromIo, Hook, Spot};
+use super::{FromIo, Hook, Spot, filter, has_code, name_of};
 
 /// Of our filters, on both sides of every interface.
 const PRIORITY: u16 = 0x5a27;
@@ -38,27 +37,24 @@ impl Hook for Clsact {
         std::mem::forget(program.take_link(id)?);
         Ok(())
     }
+
+    fn runs(&self, id: u32, spot: &Spot<'_>) -> Result<bool, ProgramError> {
+        let found = filter::program(spot.interface.index, spot.way, (PRIORITY, HANDLE.into()));
+        Ok(found.map_err(LinkError::from_io)? == Some(id))
+    }
 }
 
 /// The discipline is there already, ours or another's. The kernel's words may come with the number or without.
 fn exists(error: &TcError) -> bool {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(current) = cause {
-        let code = current.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
-        if code == Some(nix::libc::EEXIST) {
-            return true;
-        }
-        cause = current.source();
-    }
-    matches!(error, TcError::AlreadyAttached)
+    has_code(error, nix::libc::EEXIST) || matches!(error, TcError::AlreadyAttached)
 }
 
 /// Puts the program into our filter; an error if there is none.
 fn replace(program: &mut SchedClassifier, spot: &Spot<'_>) -> Result<SchedClassifierLinkId, ProgramError> {
-    program.attach_to_link(filter(spot.interface.name, spot.way).map_err(LinkError::from_io)?)
+    program.attach_to_link(ours(spot.interface.name, spot.way).map_err(LinkError::from_io)?)
 }
 
-fn filter(interface: &str, way: TcAttachType) -> io::Result<SchedClassifierLink> {
+fn ours(interface: &str, way: TcAttachType) -> io::Result<SchedClassifierLink> {
     SchedClassifierLink::attached(interface, way, PRIORITY, HANDLE, None)
 }
 
@@ -68,8 +64,8 @@ pub(super) fn take(mark: &Path) -> io::Result<()> {
     let index = name.rsplit('@').next().and_then(|index| index.parse().ok()).unwrap_or(0);
     let into = [UP_IN, POD_IN].iter().any(|program| name.starts_with(program));
     let way = if into { TcAttachType::Ingress } else { TcAttachType::Egress };
-    if let Ok(interface) = nix::net::if_::if_indextoname(index) {
-        filter(&interface.to_string_lossy(), way)?.detach().map_err(io::Error::other)?;
+    if let Ok(interface) = name_of(index) {
+        ours(&interface.to_string_lossy(), way)?.detach().map_err(io::Error::other)?;
     }
     fs::remove_dir(mark)
 }

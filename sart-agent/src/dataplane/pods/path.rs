@@ -101,6 +101,14 @@ impl PodPorts for PodPath {
         self.with(port, |hooks| hooks.attach(port))
     }
 
+    fn attach_beside(&self, port: &PodPort) -> Result<PortProof, PortError> {
+        if self.hooks().is_some_and(|hooks| !hooks.goes_beside()) {
+            let why = "this kernel (below 6.6) cannot both shape a link and run programs on it".to_owned();
+            return Ok(PortProof::Routing { why });
+        }
+        self.with(port, |hooks| hooks.attach_beside(port))
+    }
+
     fn detach(&self, port: &PodPort) -> Result<(), PortError> {
         let failed = |error: std::io::Error| PortError {
             link: port.link.clone(),

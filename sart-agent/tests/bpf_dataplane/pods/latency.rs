@@ -24,6 +24,13 @@ impl Times {
     }
 }
 
+/// Appends a line of JSON to the file that the caller named, if one did.
+fn record(line: &str) {
+    let Some(path) = std::env::var_os("SART_BENCH_OUT") else { return };
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+    std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes()).unwrap();
+}
+
 /// Client and server on one CPU: otherwise the scheduler's placement is what is measured.
 fn pin() {
     let mut one = CpuSet::new();
@@ -89,11 +96,52 @@ fn redirected_packets_take_no_longer_than_routed_ones() {
     alone(|config| {
         let all = compare(&config, (20, 2_000));
         for (case, [straight, routed]) in &all {
-            println!("{{{case},\"redirected\":{},\"routed\":{}}}", straight.json(), routed.json());
+            let line = format!("{{{case},\"redirected\":{},\"routed\":{}}}", straight.json(), routed.json());
+            println!("{line}");
+            record(&line);
         }
         for (case, [straight, routed]) in all {
             let (straight, routed) = (straight.percentile(50), routed.percentile(50));
             assert!(straight <= routed, "{case}: redirected {straight:?}, routed {routed:?}");
         }
+    });
+}
+
+/// Attaches and detaches a port; the times of each.
+fn cycle(config: &Config, attach: fn(&PodPath, &PodPort) -> Result<PortProof, PortError>) -> [Times; 2] {
+    let node = Node::up();
+    let (_dataplane, path) = node.attach_by(config, attach);
+    let port = node.ports().remove(0);
+    node.inside(move || {
+        let (mut attached, mut detached) = (Times::default(), Times::default());
+        for _ in 0..50 {
+            let start = Instant::now();
+            path.detach(&port).unwrap();
+            detached.0.push(start.elapsed());
+            // The kernel lets go of links of the multi-program chain later.
+            std::thread::sleep(Duration::from_millis(100));
+            let start = Instant::now();
+            assert_eq!(attach(&path, &port), Ok(PortProof::Bpf));
+            attached.0.push(start.elapsed());
+        }
+        [attached, detached]
+    })
+}
+
+#[test]
+#[ignore = "a measurement: cargo xtask bench pods"]
+fn attaching_as_filters_takes_less_than_as_links_of_the_chain() {
+    alone(|config| {
+        let [attached, detached] = cycle(&config, |path, port| path.attach(port));
+        let line = format!("{{\"attach\":{},\"detach\":{}}}", attached.json(), detached.json());
+        println!("{line}");
+        record(&line);
+        assert!(attached.percentile(50) < Duration::from_millis(5));
+    });
+    alone(|config| {
+        let [attached, detached] = cycle(&config, |path, port| path.attach_beside(port));
+        let line = format!("{{\"attach_beside\":{},\"detach\":{}}}", attached.json(), detached.json());
+        println!("{line}");
+        record(&line);
     });
 }

@@ -47,32 +47,86 @@ fn to_b() -> SocketAddr {
     (B.0, 8080).into()
 }
 
-#[test]
-fn a_detached_port_leaves_neither_link_nor_row_nor_program() {
-    alone(|config| {
-        let node = Node::up();
-        let ports = node.ports();
-        let (dataplane, path) = node.attach(&config);
-        let links = link_ids(&config);
-        assert_eq!(links.len(), 4);
+/// Detaches all ports twice; neither list nor marks know them any more.
+fn detach(config: &Config, node: &Node, path: PodPath) -> PodPath {
+    let ports = node.ports();
+    let path = node.inside(move || {
         let before = listed(&path);
         assert!(before.values().all(|port| port.hooked && port.device && port.addresses.len() == 2));
-        let path = node.inside(move || {
-            for port in &ports {
-                path.detach(port).unwrap();
-                assert!(path.check(port).is_err(), "{} is not attached any more", port.link);
-                path.detach(port).unwrap();
-            }
-            path
-        });
-        assert_eq!(listed(&path), BTreeMap::new());
-        assert_eq!(marks(&config), BTreeMap::new());
-        until("a link lives on", || {
-            !loaded_links().any(|link| link.is_ok_and(|link| links.contains(&link.id())))
-        });
+        for port in &ports {
+            path.detach(port).unwrap();
+            assert!(path.check(port).is_err(), "{} is not attached any more", port.link);
+            path.detach(port).unwrap();
+        }
+        path
+    });
+    assert_eq!(listed(&path), BTreeMap::new());
+    assert_eq!(marks(config), BTreeMap::new());
+    path
+}
+
+fn filters(node: &Node, link: &str) -> String {
+    let of = |way| {
+        let command = ["-n", &node.node, "filter", "show", "dev", link, way];
+        String::from_utf8(Command::new("tc").args(command).output().unwrap().stdout).unwrap()
+    };
+    of("ingress") + &of("egress")
+}
+
+#[test]
+fn a_detached_port_leaves_neither_filter_nor_row_nor_mark() {
+    alone(|config| {
+        let node = Node::up();
+        let (dataplane, path) = node.attach(&config);
+        for name in ["pod_in", "pod_out"] {
+            assert_eq!(filters(&node, "va").matches(&format!("handle 0x1 {name}")).count(), 1);
+        }
+        let path = detach(&config, &node, path);
+        assert_eq!(filters(&node, "va") + &filters(&node, "vb"), "");
         drop((dataplane, path));
         Dataplane::remove_all(&config.pin_root).unwrap();
         assert!(!config.pin_root.exists());
+    });
+}
+
+#[test]
+fn a_link_that_another_plugin_shapes_is_attached_beside_its_disciplines_and_leaves_no_link() {
+    alone(|config| {
+        let node = Node::up();
+        echo(&node.pods[1]);
+        let (dataplane, path) = node.attach_by(&config, |path, port| path.attach_beside(port));
+        // As the bandwidth plugin does.
+        node.on("tc qdisc add dev va ingress");
+        let before = packets(&dataplane, "pod_peer");
+        inside(&node.pods[0].netns, || ping(&mut dial(to_b()).unwrap(), b"hello")).join().unwrap();
+        assert!(packets(&dataplane, "pod_peer") > before + 4);
+        let (links, ports) = (link_ids(&config), node.ports());
+        assert_eq!(links.len(), 4);
+        let path = node.inside(move || {
+            // Asked again, as after a restart, it stays what it is.
+            assert_eq!(path.attach(&ports[0]), Ok(PortProof::Bpf));
+            path
+        });
+        assert_eq!(link_ids(&config), links);
+        drop(detach(&config, &node, path));
+        until("a link lives on", || {
+            !loaded_links().any(|link| link.is_ok_and(|link| links.contains(&link.id())))
+        });
+    });
+}
+
+#[test]
+fn check_finds_a_program_that_someone_took_away() {
+    alone(|config| {
+        let node = Node::up();
+        let (_dataplane, path) = node.attach(&config);
+        let port = node.ports().remove(0);
+        node.on("tc filter del dev va ingress");
+        node.inside(move || {
+            let error = path.check(&port).unwrap_err();
+            assert!(error.to_string().contains("pod_in is not attached"), "{error}");
+            assert_eq!(path.attach(&port), Ok(PortProof::Bpf), "attached again");
+        });
     });
 }
 
@@ -119,7 +173,7 @@ fn an_agent_until_it_is_killed() {
 }
 
 #[test]
-fn an_upgrade_replaces_the_programs_of_pods_in_their_links_under_traffic() {
+fn an_upgrade_replaces_the_programs_of_pods_in_place_under_traffic() {
     alone(|config| {
         let node = Node::up();
         echo(&node.pods[1]);
@@ -141,7 +195,7 @@ fn an_upgrade_replaces_the_programs_of_pods_in_their_links_under_traffic() {
                 let mut dataplane = Dataplane::open(one.clone()).unwrap();
                 let path = PodPath::default();
                 path.serve(&mut dataplane).unwrap();
-                // The new programs run in the old links before anyone attaches anything again.
+                // The new programs run before anyone attaches anything again.
                 ports.iter().try_for_each(|port| path.check(port).map(drop))
             };
             let failed: Vec<_> = (0..3).map(checked).filter_map(Result::err).collect();
@@ -150,7 +204,7 @@ fn an_upgrade_replaces_the_programs_of_pods_in_their_links_under_traffic() {
         });
         talk.join().unwrap();
         assert_eq!(unchecked, []);
-        assert_eq!(marks(&config), before, "the links are the same, only their programs are new");
+        assert_eq!(marks(&config), before, "the filters are the same, only their programs are new");
     });
 }
 
@@ -198,34 +252,6 @@ fn an_address_of_a_living_link_is_not_given_to_another() {
             assert_eq!(path.attach(&fewer), Ok(PortProof::Bpf));
             assert_eq!(listed(&path)[&ports[0].ifindex].addresses, [A.0.into()].into());
         });
-    });
-}
-
-#[test]
-fn without_multi_program_chains_filters_carry_pods_and_go() {
-    alone(|config| {
-        let node = Node::up();
-        echo(&node.pods[1]);
-        let (dataplane, path) = node.attach_by(&config, Attach::Clsact);
-        let before = packets(&dataplane, "pod_peer");
-        inside(&node.pods[0].netns, || ping(&mut dial(to_b()).unwrap(), b"hello")).join().unwrap();
-        assert!(packets(&dataplane, "pod_peer") > before + 4);
-        let ports = node.ports();
-        let path = node.inside(move || {
-            // A second time nothing is added.
-            assert_eq!(path.attach(&ports[0]), Ok(PortProof::Bpf));
-            path.detach(&ports[0]).unwrap();
-            path
-        });
-        let filters = |link, way| {
-            let command = ["-n", &node.node, "filter", "show", "dev", link, way];
-            String::from_utf8(Command::new("tc").args(command).output().unwrap().stdout).unwrap()
-        };
-        for way in ["ingress", "egress"] {
-            assert_eq!(filters("va", way), "");
-            assert_eq!(filters("vb", way).matches("handle 0x1 pod_").count(), 1, "{}", filters("vb", way));
-        }
-        assert_eq!(listed(&path).len(), 1);
     });
 }
 
