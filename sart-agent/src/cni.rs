@@ -2,9 +2,22 @@
 //! and address ledger equal. It never enters a pod's namespace: the plugin hands over a netlink socket made there.
 
 pub mod addresses;
+pub mod answer;
 pub mod attachment;
+pub mod check;
+mod collect;
+pub mod journal;
+pub mod machine;
+pub mod network;
 pub mod ports;
+pub mod reconcile;
+pub mod server;
+mod startup;
+pub mod turns;
 
 pub use addresses::{AddressError, AddressRequest, NotReady, PodAddress, PodAddresses};
 pub use attachment::AttachmentKey;
+pub use machine::{Fault, Machine, Step};
 pub use ports::{PlainRouting, PodPort, PodPorts, PortError, PortProof};
+pub use server::{Server, Settings, StartError};
+pub use startup::Summary;

@@ -1,18 +1,21 @@
 //! Executes route and rule plans over netlink, dumps what the kernel has, and reports its changes. Also reads the rules
 //! that kube-proxy wrote. Decides nothing: plans come from `sart_fib`, and their callers.
 //!
-//! A socket belongs to the network namespace of the thread that opens it, and needs a tokio reactor.
+//! A socket belongs to the network namespace of the thread that opens it, and needs a tokio reactor; only [`BlockingHandle`] needs none.
 
 mod attr;
+pub mod blocking;
 pub mod error;
 pub mod handle;
 pub mod link;
 pub mod monitor;
 pub mod nftables;
+pub mod pod;
 pub mod route;
 pub mod rule;
 mod socket;
 
+pub use blocking::BlockingHandle;
 pub use error::{ActionFailure, OpenError, RequestError};
 pub use handle::RouteHandle;
 pub use link::{Address, Link};

@@ -11,7 +11,7 @@ use crate::error::{OpenError, Refusal, RequestError};
 
 pub(crate) const NLM_F_REQUEST: u16 = 1;
 pub(crate) const NLM_F_ACK: u16 = 4;
-const NLM_F_DUMP_INTR: u16 = 0x10;
+pub(crate) const NLM_F_DUMP_INTR: u16 = 0x10;
 const NLM_F_CAPPED: u16 = 0x100;
 const NLM_F_ACK_TLVS: u16 = 0x200;
 pub(crate) const NLM_F_DUMP: u16 = 0x300;
@@ -22,7 +22,7 @@ const DATAGRAM: usize = 64 * 1024;
 /// Receive buffer asked for: enough for the notifications of a large transaction by another program.
 const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 /// Dumps tried before giving up on a table that never stands still.
-const DUMP_ATTEMPTS: u32 = 16;
+pub(crate) const DUMP_ATTEMPTS: u32 = 16;
 
 pub(crate) struct Connection {
     socket: TokioSocket,
@@ -182,7 +182,7 @@ impl Connection {
 }
 
 /// The error of an `NLMSG_ERROR` or `NLMSG_DONE`, none for success (netlink(7): the number is a negative errno).
-fn refusal(message: &Message<'_>) -> Option<Refusal> {
+pub(crate) fn refusal(message: &Message<'_>) -> Option<Refusal> {
     let errno = u32_at(message.body, 0).map_or(0, u32::cast_signed).saturating_neg();
     if errno <= 0 {
         return None;

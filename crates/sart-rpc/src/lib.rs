@@ -7,7 +7,7 @@ mod listener;
 
 pub use channel::{ConnectError, connect, connect_lazy};
 pub use endpoint::{BGPD_SOCKET, EndpointError, FIBD_SOCKET, socket_path};
-pub use listener::{BindError, Listener};
+pub use listener::{BindError, Listener, bind_socket};
 
 /// Package `sart.v1`, generated from `proto/sart/v1/*.proto` by `cargo run -p sart-rpc --example rpcgen`.
 #[rustfmt::skip]

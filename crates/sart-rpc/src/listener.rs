@@ -67,17 +67,9 @@ impl Listener {
             let path = path.clone();
             move |source| BindError::Io { step, path, source }
         };
-        if let Some(folder) = path.parent() {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o755)
-                .create(folder)
-                .map_err(fail("make the folder of"))?;
-        }
-        remove_stale(&path)?;
-        let inner = UnixListener::bind(&path).map_err(fail("bind"))?;
-        // Between bind and this line the umask decides; whoever slips in still fails the credential check.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(fail("restrict"))?;
+        let bound = bind_socket(&path)?;
+        bound.set_nonblocking(true).map_err(fail("configure"))?;
+        let inner = UnixListener::from_std(bound).map_err(fail("watch"))?;
         let inode = fs::symlink_metadata(&path).map_err(fail("inspect"))?.ino();
         Ok(Self { inner, path, inode, own_uid: nix::unistd::geteuid().as_raw() })
     }
@@ -86,6 +78,24 @@ impl Listener {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Binds `path` with mode 0600, making its folder if needed and replacing the file of a dead server. For servers without a
+/// runtime: whoever accepts checks the callers' credentials.
+///
+/// # Errors
+/// See [`BindError`].
+pub fn bind_socket(path: &Path) -> Result<std::os::unix::net::UnixListener, BindError> {
+    let fail = |step| move |source| BindError::Io { step, path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o755).create(folder).map_err(fail("make the folder of"))?;
+    }
+    remove_stale(path)?;
+    let bound = std::os::unix::net::UnixListener::bind(path).map_err(fail("bind"))?;
+    // Between bind and this line the umask decides; whoever slips in still fails the credential check.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(fail("restrict"))?;
+    Ok(bound)
 }
 
 /// Removes the socket file of a server that is gone. unix(7): connecting to a file that no process has bound gives

@@ -19,6 +19,8 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("sart-rpc", 2, &[]),
     ("sart-netlink", 2, &["sart-fib"]),
     ("sart-telemetry", 2, &[]),
+    // The plugin's binary is a shell; its library is the contract that the agent serves.
+    ("sart-cni", 2, &[]),
     ("sart", 3, &["sart-rpc", "sart-api", "sart-telemetry"]),
     ("sart-bgpd", 3, &["sart-bgp", "sart-fib", "sart-netlink", "sart-rpc", "sart-telemetry"]),
     (
@@ -26,6 +28,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
         3,
         &[
             "sart-api",
+            "sart-cni",
             "sart-dataplane",
             "sart-ebpf-common",
             "sart-fib",

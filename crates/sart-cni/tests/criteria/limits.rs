@@ -1,0 +1,161 @@
+//! Criteria 51 to 54 as far as they are ours, and upstream's defects of this half.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sart_agent::cni::Step;
+
+use crate::addresses::Families;
+use crate::node::Node;
+
+#[test]
+fn cni_criterion_52_the_timeout_of_the_configuration_ends_an_add() {
+    let fault = |step| {
+        if step == Step::Begun {
+            std::thread::sleep(Duration::from_secs(3));
+        }
+        Ok(())
+    };
+    let Some(node) = Node::with(Families::Dual, 200, Some(Arc::new(fault))) else { return };
+    let before = node.inventory();
+    let container = node.container();
+    let mut config = node.config();
+    config["timeout"] = 1.into();
+    let begun = Instant::now();
+    assert_eq!(node.call("ADD", &container, &config).error(), 11);
+    assert!(begun.elapsed() < Duration::from_millis(2900), "{:?}", begun.elapsed());
+    // The runtime deletes what failed: it waits for the ADD to end, and nothing is left.
+    node.del(&container).silent();
+    node.assert_inventory(&before, "after an ADD cut short and its DEL");
+}
+
+/// Upstream's threads went into the pods' namespaces, and some stayed.
+#[test]
+fn cni_criterion_53_no_thread_of_the_agent_is_ever_in_a_pods_namespace() {
+    let Some(node) = Node::dual() else { return };
+    let inode = |path: String| std::fs::metadata(path).map(|found| found.ino()).ok();
+    let pods: Vec<_> = (0..10).map(|_| node.container()).collect();
+    let spaces: Vec<_> = pods.iter().filter_map(|pod| inode(pod.netns())).collect();
+    std::thread::scope(|scope| {
+        for pod in &pods {
+            scope.spawn(|| {
+                for _ in 0..3 {
+                    let result = node.added(pod);
+                    node.check(pod, &result).silent();
+                    node.del(pod).silent();
+                }
+            });
+        }
+    });
+    for thread in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let Some(space) = inode(format!("{}/ns/net", thread.path().display())) else { continue };
+        assert!(!spaces.contains(&space), "{:?} is in a pod's namespace", thread.path());
+    }
+}
+
+#[test]
+fn measured_eight_adds_at_once_leave_no_thread_in_a_pods_namespace() {
+    cni_criterion_53_no_thread_of_the_agent_is_ever_in_a_pods_namespace();
+}
+
+#[test]
+fn cni_criterion_54_dumps_hold_while_links_come_and_go() {
+    let Some(node) = Node::dual() else { return };
+    let stopped = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // It ends by itself should the test fail beside it.
+            for _ in 0..2000 {
+                if stopped.load(std::sync::atomic::Ordering::SeqCst) {
+                    break;
+                }
+                node.space
+                    .run(&["ip", "link", "add", "churn0", "type", "veth", "peer", "name", "churn1"])
+                    .unwrap();
+                node.space.run(&["ip", "link", "del", "churn0"]).unwrap();
+            }
+        });
+        for _ in 0..10 {
+            let container = node.container();
+            let result = node.added(&container);
+            node.check(&container, &result).silent();
+            node.gc(Some(&[&container])).silent();
+            node.del(&container).silent();
+        }
+        stopped.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+}
+
+#[test]
+fn a_caller_that_makes_no_sense_costs_nothing_and_only_root_may_ask() {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::process::CommandExt as _;
+    let Some(node) = Node::dual() else { return };
+    for bytes in [&b"\xff\xff\xff\xff"[..], b"\x05\x00\x00\x00hello", b"\x01", b""] {
+        let mut stream = UnixStream::connect(node.path("cni.sock")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(bytes).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.is_empty(), "{bytes:?}");
+    }
+    node.status().silent();
+    // As another user, through a folder and a socket opened to everybody.
+    for path in [node.dir.path().to_owned(), node.path("cni.sock")] {
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(path, open).unwrap();
+    }
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sart-cni"));
+    command.env_clear().env("CNI_COMMAND", "STATUS").uid(65534).gid(65534);
+    let said = crate::node::said(command, node.config().to_string().as_bytes());
+    assert_eq!(said.error(), 50, "{said:?}");
+}
+
+#[test]
+fn measured_a_restart_then_del_frees_the_address_and_a_second_del_is_no_error() {
+    let Some(mut node) = Node::dual() else { return };
+    let before = node.inventory();
+    let container = node.container();
+    let result = node.added(&container);
+    node.stop();
+    node.serve(None);
+    assert_eq!(node.server.as_ref().unwrap().summary().adopted, 1);
+    assert!(node.addresses.all().contains_key(&container.key()));
+    node.check(&container, &result).silent();
+    node.del(&container).silent();
+    node.del(&container).silent();
+    node.assert_inventory(&before, "after restart and DEL");
+}
+
+#[test]
+fn measured_eight_adds_in_parallel_are_not_serialised() {
+    // Each ADD waits in the middle; one after the other they would need eight times as long.
+    let fault = |step| {
+        if step == Step::Allocated {
+            std::thread::sleep(Duration::from_secs(2));
+        }
+        Ok(())
+    };
+    let Some(node) = Node::with(Families::Dual, 200, Some(Arc::new(fault))) else { return };
+    let containers: Vec<_> = (0..8).map(|_| node.container()).collect();
+    let begun = Instant::now();
+    std::thread::scope(|scope| containers.iter().for_each(|one| drop(scope.spawn(|| node.added(one)))));
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn issue_7_1_13_a_failed_add_leaves_the_agents_sockets_where_they_were() {
+    let Some(node) = Node::dual() else { return };
+    let bad = node.container();
+    bad.run(&["ip", "link", "add", "eth0", "type", "bridge"]);
+    for _ in 0..8 {
+        assert_eq!(node.add(&bad).error(), 101);
+    }
+    let good = node.container();
+    let result = node.added(&good);
+    assert!(node.space.run(&["ip", "link"]).unwrap().contains(&good.link()));
+    node.check(&good, &result).silent();
+}

@@ -1,0 +1,15 @@
+//! The plugin as a runtime runs it, beside the agent's CNI server, in namespaces: one test per criterion of the research
+//! digest, by its number, and a fault at every step.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails at its failed step and says why")]
+
+mod add;
+mod addresses;
+mod chain;
+mod check;
+mod crash;
+mod del;
+mod gc;
+mod limits;
+mod node;
+mod process;
+mod status;

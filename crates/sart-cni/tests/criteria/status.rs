@@ -1,0 +1,109 @@
+//! Criteria 40 to 42: STATUS.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use sart_agent::cni::{PodPort, PodPorts, PortError, PortProof, Step};
+
+use crate::addresses::Families;
+use crate::node::Node;
+
+#[test]
+fn cni_criterion_40_status_says_yes_only_when_add_would_work() {
+    let Some(mut node) = Node::with(Families::Dual, 1, None) else { return };
+    node.status().silent();
+    let container = node.container();
+    node.added(&container);
+    assert_eq!(node.status().error(), 50, "no address is left");
+    node.del(&container).silent();
+    node.status().silent();
+    node.addresses.set_ready(false);
+    assert_eq!(node.status().error(), 50);
+    node.addresses.set_ready(true);
+    node.stop();
+    assert_eq!(node.status().error(), 50, "nobody serves");
+}
+
+/// A dataplane that lost its programs.
+struct Impaired;
+
+impl PodPorts for Impaired {
+    fn attach(&self, _: &PodPort) -> Result<PortProof, PortError> {
+        Ok(PortProof::Bpf)
+    }
+
+    fn detach(&self, _: &PodPort) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    fn check(&self, _: &PodPort) -> Result<PortProof, PortError> {
+        Ok(PortProof::Bpf)
+    }
+
+    fn ready(&self) -> Result<(), PortError> {
+        Err(PortError { link: String::new(), message: "pod_in is missing on 3 links".into() })
+    }
+}
+
+#[test]
+fn cni_criterion_41_impaired_pods_have_a_code_of_their_own() {
+    let Some(mut node) = Node::idle(Families::Dual, 10) else { return };
+    node.serve_with(None, Arc::new(Impaired));
+    let said = node.status();
+    assert_eq!(said.error(), 51);
+    assert!(said.json()["details"].as_str().unwrap().contains("3 links"));
+    // STATUS fails, ADD and DEL go on (criterion 42).
+    let container = node.container();
+    node.added(&container);
+    node.del(&container).silent();
+}
+
+/// Holds every ADD until it is let go.
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn wait(&self) {
+        let open = self.open.lock().unwrap();
+        let limit = Duration::from_secs(60);
+        drop(self.changed.wait_timeout_while(open, limit, |open| !*open).unwrap());
+    }
+
+    fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.changed.notify_all();
+    }
+}
+
+#[test]
+fn cni_criterion_42_status_answers_while_adds_wait_and_costs_nothing() {
+    let gate = Arc::new(Gate::default());
+    let held = Arc::clone(&gate);
+    let fault = move |step| {
+        if step == Step::Begun {
+            held.wait();
+        }
+        Ok(())
+    };
+    let Some(node) = Node::with(Families::Dual, 200, Some(Arc::new(fault))) else { return };
+    let containers: Vec<_> = (0..8).map(|_| node.container()).collect();
+    std::thread::scope(|scope| {
+        for one in &containers {
+            scope.spawn(|| node.added(one));
+        }
+        let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let before = descriptors();
+        let begun = Instant::now();
+        for _ in 0..50 {
+            node.status().silent();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
+        // The ADDs that are held may still be arriving; 50 leaked connections would show.
+        assert!(descriptors() < before + 40, "{} before, {} after", before, descriptors());
+        gate.open();
+    });
+    assert_eq!(node.addresses.all().len(), 8);
+}

@@ -1,0 +1,118 @@
+//! Carries out what a start finds, before anybody is served: the plan of [`super::reconcile`], then the removals that wait.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use sart_cni::intent;
+
+use super::journal::{Gone, Record};
+use super::machine::Machine;
+use super::network::{self, NetworkError};
+use super::reconcile::{Repair, plan};
+
+/// How long one waiting removal may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a start did, for the log and for tests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Attachments that stand.
+    pub adopted: usize,
+    /// Links and routes removed.
+    pub removed: usize,
+    /// Attachments found gone.
+    pub released: usize,
+    /// Things that could not be done and are in the log.
+    pub failed: usize,
+}
+
+impl Machine {
+    /// Makes journal, kernel and ledger agree.
+    ///
+    /// # Errors
+    /// The kernel cannot be read; single repairs that fail are counted and logged.
+    pub fn reconcile(&self) -> Result<Summary, NetworkError> {
+        let mut summary = Summary::default();
+        for repair in plan(&self.journal.ledger(), &network::observe()?) {
+            let (count, result) = match &repair {
+                Repair::Unlink(_) | Repair::Unroute(_) => (&mut summary.removed, self.remove(&repair)),
+                Repair::Adopt(..) | Repair::Recover(_) => (&mut summary.adopted, self.take_back(&repair)),
+                Repair::Release(..) | Repair::Cool(_) => (&mut summary.released, self.let_go(&repair)),
+            };
+            match result {
+                Ok(()) => *count += 1,
+                Err(error) => {
+                    tracing::error!(?repair, error, "not repaired");
+                    summary.failed += 1;
+                }
+            }
+        }
+        Ok(summary)
+    }
+
+    fn remove(&self, repair: &Repair) -> Result<(), String> {
+        match repair {
+            Repair::Unlink(link) => self.remover.remove(link).map_err(|error| error.to_string()),
+            Repair::Unroute(route) => network::unroute(route).map_err(|error| error.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_back(&self, repair: &Repair) -> Result<(), String> {
+        let (attachment, routes) = match repair {
+            Repair::Adopt(attachment, routes) => (attachment, *routes),
+            Repair::Recover(attachment) => (attachment, true),
+            _ => return Ok(()),
+        };
+        if self.journal.get(&attachment.key).is_none_or(|(known, _)| known != *attachment) {
+            self.journal.append(Record::Made(attachment.clone())).map_err(|error| error.to_string())?;
+        }
+        self.addresses
+            .adopt(&attachment.key, &attachment.addresses)
+            .map_err(|address| format!("address {address} of {} is another attachment's", attachment.key))?;
+        if routes {
+            network::route(attachment).map_err(|error| error.to_string())?;
+        }
+        self.ports.attach(&attachment.port()).map(drop).map_err(|error| error.to_string())
+    }
+
+    fn let_go(&self, repair: &Repair) -> Result<(), String> {
+        match repair {
+            Repair::Release(key, addresses) => {
+                let gone = Gone::new(key.clone(), addresses.clone(), SystemTime::now());
+                addresses.iter().for_each(|address| self.addresses.cool(address, gone.at()));
+                self.journal.append(Record::Gone(gone)).map(drop).map_err(|error| error.to_string())
+            }
+            Repair::Cool(gone) => {
+                gone.addresses.iter().for_each(|address| self.addresses.cool(address, gone.at()));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Carries out the removals that plugins wrote down; returns how many there were.
+    pub fn drain(&self, state: &std::path::Path) -> usize {
+        let intents = match intent::list(state) {
+            Ok(intents) => intents,
+            Err(error) => {
+                tracing::error!(%error, state = %state.display(), "the waiting removals cannot be read");
+                return 0;
+            }
+        };
+        let mut drained = 0;
+        for (path, read) in intents {
+            let done = match read {
+                Ok(intent) => {
+                    self.delete(&intent.key, Instant::now() + PATIENCE).map_err(|error| error.to_string())
+                }
+                // The file was renamed into place whole; what cannot be read was not written by a plugin of ours.
+                Err(error) => Err(format!("no removal: {error}")),
+            };
+            match done.and_then(|()| std::fs::remove_file(&path).map_err(|error| error.to_string())) {
+                Ok(()) => drained += 1,
+                Err(error) => tracing::error!(path = %path.display(), error, "a waiting removal is not done"),
+            }
+        }
+        drained
+    }
+}
