@@ -6,6 +6,7 @@ pub mod answer;
 pub mod attachment;
 pub mod check;
 mod collect;
+pub mod install;
 pub mod journal;
 pub mod machine;
 pub mod network;
@@ -17,6 +18,7 @@ pub mod turns;
 
 pub use addresses::{AddressError, AddressRequest, NotReady, PodAddress, PodAddresses};
 pub use attachment::AttachmentKey;
+pub use install::{InstallError, Installer};
 pub use machine::{Fault, Machine, Step};
 pub use ports::{PlainRouting, PodPort, PodPorts, PortError, PortProof};
 pub use server::{Server, Settings, StartError};

@@ -30,6 +30,12 @@ enum What {
     },
     /// Packets between two pods of a node, redirected and routed in turns, and the time to attach a pod; as root.
     Pods,
+    /// ADD and DEL of the CNI plugin beside Debian's ptp and bridge, in namespaces of its own; as root.
+    Cni {
+        /// Rounds one at a time; a quarter of them several at once.
+        #[arg(long, default_value_t = 100)]
+        samples: usize,
+    },
     /// The speaker beside BIRD, FRR and GoBGP under the same loads, in namespaces of its own; as root.
     Bgp(Bgp),
 }
@@ -56,6 +62,7 @@ struct Bgp {
 pub fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Lb { samples, others } => lb(*samples, *others),
+        What::Cni { samples } => cni(*samples),
         What::Bgp(args) => bgp(args),
         What::Pods => pods(),
     }
@@ -71,6 +78,15 @@ fn pods() -> Result<()> {
     let mut bench = command("cargo", &words);
     bench.args(["--ignored", "--nocapture", "--test-threads=1", "pods::latency"]);
     checked(bench.env("SART_REQUIRE_ALL", "1").env("SART_BENCH_OUT", file))
+}
+
+/// The plugin as it ships: optimised and static, since what a runtime pays is above all its start.
+fn cni(samples: usize) -> Result<()> {
+    let static_binaries = crate::image::binaries(&["sart-cni"])?;
+    checked(&mut command("cargo", &["build", "--quiet", "--release", "--package", "cni-bench"]))?;
+    let mut bench = command(&target().join("release/cni-bench").display().to_string(), &[]);
+    bench.arg("--plugin").arg(static_binaries.join("sart-cni")).arg("--out").arg(root().join("target/bench"));
+    checked(bench.args(["--samples", &samples.to_string()]))
 }
 
 fn bgp(args: &Bgp) -> Result<()> {

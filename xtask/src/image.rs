@@ -68,7 +68,7 @@ impl Name {
             },
             Self::SartAgent => Recipe {
                 name: "sart-agent",
-                binaries: &[("sart-agent", "sart-agent"), CLI],
+                binaries: &[("sart-agent", "sart-agent"), ("sart-cni", "sart-cni"), CLI],
                 entrypoint: &["/sart-agent"],
             },
             Self::SartBgpd => Recipe {
@@ -114,6 +114,11 @@ pub fn build(names: &[Name], profile: Profile) -> Result<Vec<PathBuf>> {
     let images = root().join("target/images");
     std::fs::create_dir_all(&images).with_context(|| format!("cannot create {}", images.display()))?;
     recipes.iter().map(|(reference, recipe)| write(reference, recipe, &folder, &images)).collect()
+}
+
+/// Builds the static, optimised binaries of these packages and returns the folder they are in.
+pub fn binaries(packages: &[&str]) -> Result<PathBuf> {
+    binaries::build(&packages.iter().copied().collect(), Profile::Release)
 }
 
 /// The archives in a folder.

@@ -26,11 +26,11 @@ pub struct Summary {
 }
 
 impl Machine {
-    /// Makes journal, kernel and ledger agree.
+    /// Makes journal, kernel and ledger agree. Only before anybody is served: an ADD under way would look half done.
     ///
     /// # Errors
     /// The kernel cannot be read; single repairs that fail are counted and logged.
-    pub fn reconcile(&self) -> Result<Summary, NetworkError> {
+    pub(super) fn reconcile(&self) -> Result<Summary, NetworkError> {
         let mut summary = Summary::default();
         for repair in plan(&self.journal.ledger(), &network::observe()?) {
             let (count, result) = match &repair {
@@ -47,6 +47,25 @@ impl Machine {
             }
         }
         Ok(summary)
+    }
+
+    /// Attaches the ports of all pods again, beside whatever ADDs and DELs run: for a dataplane that came, went or was made
+    /// anew. Returns how many have their port and how many have not; the latter are in the log.
+    pub fn reattach(&self) -> (usize, usize) {
+        let (mut attached, mut failed) = (0, 0);
+        for key in self.journal.ledger().live.into_keys() {
+            let Some(_turn) = self.turns.take(&key, Instant::now() + PATIENCE) else { continue };
+            // Read again in its turn: it may have left meanwhile. One that is half made attaches its port itself.
+            let Some((attachment, true)) = self.journal.get(&key) else { continue };
+            match self.ports.attach(&attachment.port()) {
+                Ok(_) => attached += 1,
+                Err(error) => {
+                    tracing::error!(attachment = %key, %error, "the pod has no port in the dataplane");
+                    failed += 1;
+                }
+            }
+        }
+        (attached, failed)
     }
 
     fn remove(&self, repair: &Repair) -> Result<(), String> {

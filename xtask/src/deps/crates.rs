@@ -44,6 +44,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("bgp-bench", 4, &["sart-testkit", "sart-rpc"]),
     ("lb-bench", 4, &[]),
     ("sart-bgp-fuzz", 4, &["sart-bgp"]),
+    ("cni-bench", 4, &["sart-agent", "sart-ipam", "sart-testkit"]),
     ("test-server", 4, &[]),
     ("test-server", 4, &[]),
     ("xtask", 4, &["e2e", "sart-api"]),
