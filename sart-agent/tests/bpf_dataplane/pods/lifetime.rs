@@ -74,7 +74,7 @@ fn filters(node: &Node, link: &str) -> String {
 }
 
 #[test]
-fn a_detached_port_leaves_neither_filter_nor_row_nor_mark() {
+fn measured_a_detached_port_leaves_neither_filter_nor_row_nor_mark() {
     alone(|config| {
         let node = Node::up();
         let (dataplane, path) = node.attach(&config);
@@ -116,7 +116,7 @@ fn a_link_that_another_plugin_shapes_is_attached_beside_its_disciplines_and_leav
 }
 
 #[test]
-fn check_finds_a_program_that_someone_took_away() {
+fn measured_check_finds_a_program_that_someone_took_away() {
     alone(|config| {
         let node = Node::up();
         let (_dataplane, path) = node.attach(&config);
@@ -173,7 +173,7 @@ fn an_agent_until_it_is_killed() {
 }
 
 #[test]
-fn an_upgrade_replaces_the_programs_of_pods_in_place_under_traffic() {
+fn measured_an_upgrade_replaces_the_programs_of_pods_in_place_under_traffic() {
     alone(|config| {
         let node = Node::up();
         echo(&node.pods[1]);
@@ -209,7 +209,7 @@ fn an_upgrade_replaces_the_programs_of_pods_in_place_under_traffic() {
 }
 
 #[test]
-fn what_a_deleted_link_leaves_is_taken_away_by_the_next_agent() {
+fn measured_what_a_deleted_link_leaves_is_taken_away_by_the_next_agent() {
     alone(|config| {
         let node = Node::up();
         drop(node.attach(&config));
