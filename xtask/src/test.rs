@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::run::{checked, checked_within, command};
 use crate::source::{root, say};
-use crate::{build_ebpf, demo, deps, fuzz, r#gen, image, lab, setup, shape};
+use crate::{build_ebpf, defects, demo, deps, fuzz, r#gen, image, lab, setup, shape};
 
 /// What to run of the gates.
 #[derive(clap::Args)]
@@ -30,6 +30,7 @@ const GATES: &[Gate] = &[
     Gate { name: "fmt", run: || checked(&mut command("cargo", &["fmt", "--all", "--check"])) },
     Gate { name: "shape", run: shape::run },
     Gate { name: "deps", run: deps::run },
+    Gate { name: "defects", run: defects::check },
     Gate { name: "deny", run: deny },
     Gate { name: "build-ebpf", run: build_ebpf::run },
     Gate { name: "gen", run: || r#gen::run(true) },
