@@ -7,7 +7,11 @@ use proptest::prelude::*;
 
 use self::strategies::{config_and_chain, prefix, range, route};
 use super::trie::PrefixTrie;
-use super::{ChainOwner, Direction, Facts, Policies, Verdict};
+use super::{
+    ChainOwner, Direction, End, Facts, NodeRules, Policies, PolicyConfig, RejectReason, Source, Verdict,
+    node_names, node_policies,
+};
+use crate::wire::attr::Attributes;
 
 proptest! {
     #[test]
@@ -60,6 +64,44 @@ proptest! {
                 }
                 (verdict, wanted) => prop_assert!(false, "{:?}, the reference {:?}", verdict, wanted),
             }
+        }
+    }
+
+    /// What may be learned with `accept_all`, ranges and protected prefixes, as one sentence each.
+    #[test]
+    fn the_nodes_rules_as_policies_say_what_they_say_as_sentences(
+        accept_all in any::<bool>(),
+        ranges in prop::collection::vec(prefix(), 0..3),
+        protected in prop::collection::vec(prefix(), 0..3),
+        asked in prop::collection::vec(prefix(), 1..20),
+    ) {
+        let rules = NodeRules { accept_all, ranges: &ranges, protected: &protected, local_only: false, leaving: false };
+        let node = node_policies(&rules);
+        let policies = Policies::with_node(&PolicyConfig::default(), &node).unwrap();
+        let owner =
+            ChainOwner { neighbor: strategies::peer(1), direction: Direction::Import, own_asn: 65_000 };
+        let names = node_names(&node, Direction::Import);
+        let chain = policies.chain_to(&names, End::Accept, owner, "chain").unwrap();
+        let attributes = Attributes::default();
+        let facts = Facts { attributes: &attributes, next_hop: None, source: Source::Local };
+        for prefix in asked {
+            let wanted = if prefix.prefix_len() == 0 && ranges.contains(&prefix) {
+                None
+            } else if protected.iter().any(|one| one.contains(&prefix) || prefix.contains(one)) {
+                Some(RejectReason::ProtectedPrefix)
+            } else if accept_all || ranges.iter().any(|range| range.contains(&prefix)) {
+                None
+            } else {
+                Some(RejectReason::OutsideRanges)
+            };
+            let found = match chain.evaluate(&prefix, &facts) {
+                Verdict::Accept(changes) => {
+                    prop_assert!(changes.is_empty());
+                    None
+                }
+                Verdict::Reject(rejection) => Some(rejection.reason),
+            };
+            prop_assert_eq!(found, wanted, "{}", prefix);
         }
     }
 
