@@ -5,5 +5,6 @@ mod hostile;
 mod lab;
 mod leaving;
 mod limits;
+mod lossy;
 mod regressions;
 mod session_rules;
