@@ -90,6 +90,15 @@ pub(crate) enum GlobalCommand {
     Health,
     /// Read the configuration file again, like SIGHUP.
     Reload,
+    /// Leave for good: ask every neighbor to use other routes (RFC 8326), wait, then end every session.
+    Decommission {
+        /// Text for the neighbors' operators, at most 255 octets (RFC 9003).
+        #[arg(long, default_value = "")]
+        text: String,
+        /// Seconds between the two.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(..=3600))]
+        wait: u32,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -254,6 +263,32 @@ pub(crate) enum NeighborCommand {
         /// Its address.
         address: IpAddr,
     },
+    /// Take a neighbor down and keep it down (Cease/Administrative Shutdown).
+    Shutdown {
+        /// Its address.
+        address: IpAddr,
+        /// Text for its operator, at most 255 octets (RFC 9003).
+        #[arg(long, default_value = "")]
+        text: String,
+    },
+    /// Take a neighbor up again.
+    Start {
+        /// Its address.
+        address: IpAddr,
+    },
+    /// End a neighbor's session and begin anew; also ends a pause after a prefix limit.
+    Reset {
+        /// Its address.
+        address: IpAddr,
+        /// Text for its operator, at most 255 octets (RFC 9003).
+        #[arg(long, default_value = "")]
+        text: String,
+    },
+    /// Ask a neighbor for its routes again (RFC 2918).
+    Refresh {
+        /// Its address.
+        address: IpAddr,
+    },
     /// What a neighbor sent us, or we sent it.
     Rib {
         /// Its address.
@@ -367,6 +402,11 @@ mod tests {
             "sart bgp neighbor policy 10.0.0.2 --import a,b --import-default reject --export none",
             "sart bgp global set --ebgp-requires-policy",
             "sart bgp global reload",
+            "sart bgp global decommission --wait 5 --text moving",
+            "sart bgp neighbor shutdown 10.0.0.2 --text maintenance",
+            "sart bgp neighbor start 10.0.0.2",
+            "sart bgp neighbor reset 10.0.0.2",
+            "sart bgp neighbor refresh 10.0.0.2",
             "sart bgp policy",
             "sart bgp policy get from-spine -o json",
             "sart bgp policy sets",
@@ -396,6 +436,7 @@ mod tests {
             "sart bgp rib --longer",
             "sart bgp rib in",
             "sart bgp neighbor policy 10.0.0.2 --import-default maybe",
+            "sart bgp global decommission --wait 3601",
         ] {
             let error = Args::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -52,6 +52,11 @@ async fn global(client: &mut Client, command: GlobalCommand, format: Format) -> 
             show_global(&global, format)
         }
         GlobalCommand::Rib(rib) => self::rib(client, rib, format).await,
+        GlobalCommand::Decommission { text, wait } => {
+            let request = v1::DecommissionRequest { text, wait_seconds: wait };
+            client.decommission(request).await.map_err(|status| refused(&status))?;
+            done(format, "every session has ended")
+        }
         GlobalCommand::Reload => {
             let answer = client.reload(v1::ReloadRequest {}).await.map_err(|status| refused(&status))?;
             show_applied(&answer.into_inner(), format)
@@ -118,13 +123,28 @@ async fn neighbor(client: &mut Client, command: NeighborCommand, format: Format)
             let (name, address) = (name.unwrap_or_default(), address.to_string());
             let config = v1::NeighborConfig { name, address, asn, passive, ..Default::default() };
             let request = v1::AddNeighborRequest { neighbor: Some(config) };
-            let added = client.add_neighbor(request).await.map_err(|status| refused(&status))?;
-            show_neighbor(&added.into_inner(), format)
+            show_answer(client.add_neighbor(request).await, format)
         }
         NeighborCommand::Del { address } => {
             let request = v1::DeleteNeighborRequest { address: address.to_string() };
             client.delete_neighbor(request).await.map_err(|status| refused(&status))?;
             done(format, &format!("deleted neighbor {address}"))
+        }
+        NeighborCommand::Shutdown { address, text } => {
+            let request = v1::ShutdownNeighborRequest { address: address.to_string(), text };
+            show_answer(client.shutdown_neighbor(request).await, format)
+        }
+        NeighborCommand::Start { address } => {
+            let request = v1::StartNeighborRequest { address: address.to_string() };
+            show_answer(client.start_neighbor(request).await, format)
+        }
+        NeighborCommand::Reset { address, text } => {
+            let request = v1::ResetNeighborRequest { address: address.to_string(), text };
+            show_answer(client.reset_neighbor(request).await, format)
+        }
+        NeighborCommand::Refresh { address } => {
+            let request = v1::RefreshNeighborRequest { address: address.to_string() };
+            show_answer(client.refresh_neighbor(request).await, format)
         }
         NeighborCommand::Rib { address, kind, filter } => {
             let table = match kind {
@@ -139,6 +159,13 @@ async fn neighbor(client: &mut Client, command: NeighborCommand, format: Format)
 async fn list(client: &mut Client, address: String) -> anyhow::Result<Vec<v1::Neighbor>> {
     let answer = client.list_neighbors(v1::ListNeighborsRequest { address }).await;
     Ok(answer.map_err(|status| refused(&status))?.into_inner().neighbors)
+}
+
+fn show_answer(
+    answer: Result<tonic::Response<v1::Neighbor>, tonic::Status>,
+    format: Format,
+) -> anyhow::Result<String> {
+    show_neighbor(answer.map_err(|status| refused(&status))?.get_ref(), format)
 }
 
 fn show_neighbor(neighbor: &v1::Neighbor, format: Format) -> anyhow::Result<String> {

@@ -104,6 +104,18 @@ pub(crate) struct Peer<'a> {
     last_error: &'a str,
     import: Option<Chain<'a>>,
     export: Option<Chain<'a>>,
+    /// The text, if it is kept down on purpose.
+    shutdown: Option<&'a str>,
+    prefix_limit: Option<PrefixLimit>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PrefixLimit {
+    max: u32,
+    warn_percent: u32,
+    /// Seconds; none stays down.
+    restart: Option<u32>,
 }
 
 /// A neighbor's own chain.
@@ -149,6 +161,12 @@ impl<'a> From<&'a v1::Neighbor> for Peer<'a> {
             last_error: &neighbor.last_error,
             import: config.and_then(|config| config.import.as_ref()).map(Chain::from),
             export: config.and_then(|config| config.export.as_ref()).map(Chain::from),
+            shutdown: config.and_then(|config| config.shutdown.as_deref()),
+            prefix_limit: config.and_then(|config| config.prefix_limit.as_ref()).map(|limit| PrefixLimit {
+                max: limit.max,
+                warn_percent: limit.warn_percent,
+                restart: Some(limit.restart_seconds).filter(|seconds| *seconds != 0),
+            }),
         }
     }
 }

@@ -98,6 +98,8 @@ pub(crate) fn neighbor(neighbor: &v1::Neighbor) -> String {
         line("Hold time", format!("{}s", neighbor.negotiated_hold_time));
         line("Keepalive", format!("{}s", neighbor.negotiated_keepalive_time));
     }
+    line("Shut down", config.shutdown.as_ref().map(|text| format!("on purpose: {text}")).unwrap_or_default());
+    line("Limit", config.prefix_limit.as_ref().map(limit).unwrap_or_default());
     line("Groups", config.groups.join(", "));
     line("Import", chain(config.import.as_ref()));
     line("Export", chain(config.export.as_ref()));
@@ -109,6 +111,14 @@ pub(crate) fn neighbor(neighbor: &v1::Neighbor) -> String {
     line("Flaps", neighbor.flaps.to_string());
     line("Last error", neighbor.last_error.clone());
     text
+}
+
+fn limit(limit: &v1::PrefixLimit) -> String {
+    let again = match limit.restart_seconds {
+        0 => "stays down".to_owned(),
+        seconds => format!("again after {seconds}s"),
+    };
+    format!("{} prefixes, warning from {}%, then {again}", limit.max, limit.warn_percent)
 }
 
 /// One line of a watch.

@@ -49,6 +49,8 @@ fn neighbors() -> Vec<v1::Neighbor> {
         name: "spine1".into(),
         address: "fd00::2".into(),
         asn: 65002,
+        shutdown: Some("maintenance".into()),
+        prefix_limit: Some(v1::PrefixLimit { max: 100, warn_percent: 80, restart_seconds: 30 }),
         ..Default::default()
     };
     let down = v1::Neighbor {
@@ -105,6 +107,7 @@ fn neighbors_in_both_formats() {
     insta::assert_snapshot!(to_json(&json::Peers::from(neighbors().as_slice())).unwrap());
     insta::assert_snapshot!(show_neighbor(&neighbors()[0], Format::Plain).unwrap());
     insta::assert_snapshot!(show_neighbor(&neighbors()[1], Format::Json).unwrap());
+    insta::assert_snapshot!(show_neighbor(&neighbors()[1], Format::Plain).unwrap());
 }
 
 #[test]
