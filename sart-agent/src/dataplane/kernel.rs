@@ -1,5 +1,7 @@
 //! The pinned maps as user space writes and reads them. Carries steps out; decides none.
 
+mod words;
+
 use std::fmt::{self, Display};
 use std::path::Path;
 
@@ -37,6 +39,8 @@ pub(super) struct Kernel {
     vips: HashMap<MapData, [u8; 8], [u8; ROW]>,
     backends: Array<MapData, [u8; 24]>,
     ring: Array<MapData, u64>,
+    /// The same once more, to be read as a whole.
+    mapped_ring: MapData,
     config: Array<MapData, [u64; 2]>,
     reasons: PerCpuArray<MapData, [u64; 2]>,
     stats: PerCpuArray<MapData, [u64; STATS]>,
@@ -63,6 +67,8 @@ impl Kernel {
             vips: pinned(maps, &VIPS)?,
             backends: pinned(maps, &BACKENDS)?,
             ring: pinned(maps, &RING)?,
+            mapped_ring: MapData::from_pin(maps.join(RING.name))
+                .map_err(|error| OpenError::ReadBack { map: RING.name, source: Box::new(error) })?,
             config: pinned(maps, &CONFIG)?,
             reasons: pinned(maps, &REASONS)?,
             stats: pinned(maps, &VIP_STATS)?,
@@ -146,12 +152,9 @@ impl Tables for Kernel {
                 dump.backends.insert(index, row);
             }
         }
-        for (word, slots) in (0..).zip(self.ring.iter()) {
-            let slots = slots.map_err(at(RING.name))?;
-            if slots != 0 {
-                dump.ring.insert(word, slots);
-            }
-        }
+        let slots =
+            words::words(&self.mapped_ring, &RING).map_err(MapError::IoError).map_err(at(RING.name))?;
+        dump.ring = (0..).zip(slots).filter(|(_, slots)| *slots != 0).collect();
         let settings: Settings = cast(self.config.get(&0, 0).map_err(at(CONFIG.name))?);
         dump.generation = settings.generation;
         Ok(dump)
