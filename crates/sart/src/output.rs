@@ -45,7 +45,14 @@ pub(crate) fn json<T: Serialize>(value: &T) -> anyhow::Result<String> {
 
 /// The daemon's own sentence, without the transport's decoration.
 pub(crate) fn refused(status: &tonic::Status) -> anyhow::Error {
-    anyhow::anyhow!("{}", status.message())
+    match status.code() {
+        // The transport's own answer to a call that the daemon has never heard of; it has no words.
+        tonic::Code::Unimplemented if status.message().is_empty() => {
+            anyhow::anyhow!("the daemon is older than this command line and does not know the call")
+        }
+        code if status.message().is_empty() => anyhow::anyhow!("{code}"),
+        _ => anyhow::anyhow!("{}", status.message()),
+    }
 }
 
 /// Seconds as a person writes them: `42s`, `3m5s`, `2h0m`, `4d1h`.
@@ -61,6 +68,14 @@ pub(crate) fn duration(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn an_answer_without_words_gets_some() {
+        let said = |status: &tonic::Status| super::refused(status).to_string();
+        assert_eq!(said(&tonic::Status::not_found("no neighbor")), "no neighbor");
+        assert!(said(&tonic::Status::unimplemented("")).contains("older than this command line"));
+        assert!(!said(&tonic::Status::internal("")).is_empty());
+    }
+
     #[test]
     fn durations_read_like_a_persons() {
         for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m0s"), (7_265, "2h1m"), (90_000, "1d1h")] {
