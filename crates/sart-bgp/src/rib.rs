@@ -47,7 +47,7 @@ use self::feed::Feed;
 use self::group::{Group, GroupKey};
 use self::hops::Hops;
 use self::key::TABLES;
-use self::lag::{Progress, UNKNOWN};
+use self::lag::{HIGH_WATER, Progress, UNKNOWN};
 use self::peer::{Peer, Peers, Tally};
 use self::sets::{SetId, Sets};
 use self::summary::Own;
@@ -119,6 +119,8 @@ pub struct Rib {
     /// A neighbour may have to be told something though no route changed.
     restless: bool,
     scratch: Scratch,
+    /// Octets that may be under way to a neighbour before it counts as slow.
+    high_water: usize,
 }
 
 impl Rib {
@@ -139,6 +141,7 @@ impl Rib {
             urgent: Vec::new(),
             restless: false,
             scratch: Scratch::default(),
+            high_water: HIGH_WATER,
             config,
         }
     }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::tests::stage::{NOW, announce, changes, ip, net, path, rules, up, withdraw};
 use super::{Outgoing, Rib};
 use crate::config::LocalPath;
+use crate::family::Family;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -18,6 +19,9 @@ enum Step {
     Originate(u8, Option<u32>),
     WithdrawOwn(u8),
     Flush,
+    /// The neighbour has read everything.
+    Read(u8),
+    Refresh(u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -27,10 +31,12 @@ fn step() -> impl Strategy<Value = Step> {
         peer.clone().prop_map(Step::Up),
         peer.clone().prop_map(Step::Down),
         (peer.clone(), prefix.clone(), 1u32..4).prop_map(|(p, n, extra)| Step::Announce(p, n, extra)),
-        (peer, prefix.clone()).prop_map(|(p, n)| Step::Withdraw(p, n)),
+        (peer.clone(), prefix.clone()).prop_map(|(p, n)| Step::Withdraw(p, n)),
         (prefix.clone(), proptest::option::of(0u32..3)).prop_map(|(n, med)| Step::Originate(n, med)),
         prefix.prop_map(Step::WithdrawOwn),
         Just(Step::Flush),
+        peer.clone().prop_map(Step::Read),
+        peer.prop_map(Step::Refresh),
     ]
 }
 
@@ -71,7 +77,7 @@ impl Model {
             Step::WithdrawOwn(prefix) => {
                 self.paths.remove(&(0, prefix));
             }
-            Step::Announce(..) | Step::Flush => {}
+            Step::Announce(..) | Step::Flush | Step::Read(_) | Step::Refresh(_) => {}
         }
     }
 
@@ -105,14 +111,21 @@ fn run(rib: &mut Rib, step: &Step) {
         Step::WithdrawOwn(prefix) => {
             rib.withdraw(&net(&name(prefix)));
         }
+        Step::Read(peer) => rib.sent_to(ip(peer), usize::MAX),
+        Step::Refresh(peer) => rib.refresh(ip(peer), Family::IPV4_UNICAST),
         Step::Flush => {}
     }
 }
 
 proptest! {
     #[test]
-    fn tables_advertisements_and_feed_agree_with_the_model(steps in proptest::collection::vec(step(), 1..60)) {
+    fn tables_advertisements_and_feed_agree_with_the_model(
+        steps in proptest::collection::vec(step(), 1..60),
+        // From a neighbour that takes one message at a time to one that takes everything.
+        high_water in prop_oneof![Just(1usize), 60usize..400, Just(1 << 20)],
+    ) {
         let mut rib = super::tests::stage::rib(rules());
+        rib.high_water = high_water;
         let mut model = Model::default();
         for step in steps.iter().chain([&Step::Flush]) {
             run(&mut rib, step);
@@ -123,6 +136,22 @@ proptest! {
             if matches!(step, Step::Flush) {
                 model.hear(&rib.flush());
             }
+        }
+        // Everyone reads on until nobody is owed anything.
+        for _ in 0..100 {
+            for peer in 1..4 {
+                rib.sent_to(ip(peer), usize::MAX);
+            }
+            let outgoing = rib.flush();
+            if outgoing.is_empty() {
+                break;
+            }
+            model.hear(&outgoing);
+        }
+        for peer in &model.up {
+            let told: BTreeSet<_> = rib.sent(ip(*peer)).map(|(prefix, _)| prefix.to_string()).collect();
+            prop_assert_eq!(&told, &model.believed.get(peer).cloned().unwrap_or_default());
+            prop_assert_eq!(rib.counts(ip(*peer)).1, told.len() as u64);
         }
         let known = rib.destinations().map(|(_, destination)| destination.paths().len()).sum::<usize>();
         prop_assert_eq!(known, model.paths.len());

@@ -10,7 +10,7 @@ use super::encode::Packer;
 use super::export::{Exporter, Row};
 use super::group::{Group, Sent};
 use super::key::TABLES;
-use super::lag::{HIGH_WATER, Lag, Progress};
+use super::lag::{Lag, Progress};
 use super::sets::SetId;
 use super::table::{DestId, PeerId};
 use crate::family::Family;
@@ -151,7 +151,7 @@ impl Rib {
         let mut level = Vec::new();
         for member in &group.members {
             let Some(peer) = self.peers.get_mut(*member) else { continue };
-            if matches!(peer.progress, Progress::Level) && peer.backlog > HIGH_WATER {
+            if matches!(peer.progress, Progress::Level) && peer.backlog > self.high_water {
                 peer.progress = Progress::Behind(Lag::default());
             }
             match &mut peer.progress {
@@ -229,7 +229,7 @@ impl Rib {
     /// Whether a level member may be handed more in this pass.
     fn has_room(&self, member: PeerId) -> bool {
         let room = |peer: &super::peer::Peer| {
-            matches!(peer.progress, Progress::Level) && peer.backlog < 2 * HIGH_WATER
+            matches!(peer.progress, Progress::Level) && peer.backlog < 2 * self.high_water
         };
         self.peers.get(member).is_some_and(room)
     }
@@ -269,7 +269,7 @@ impl Rib {
     /// Tells a neighbour that is behind as much as its backlog allows, and markers once it is level.
     fn catch_up(&mut self, id: PeerId, outbox: &mut Vec<Outgoing>) {
         while let Some(peer) = self.peers.get_mut(id)
-            && peer.backlog < HIGH_WATER
+            && peer.backlog < self.high_water
             && let Progress::Behind(lag) = &mut peer.progress
         {
             let Some(group) = self.groups.get(peer.group).and_then(Option::as_ref) else { return };

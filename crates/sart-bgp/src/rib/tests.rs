@@ -1,6 +1,7 @@
 //! The tables by hand: import, choice, export and what follows from each change.
 
 mod choice;
+mod criteria;
 mod exchange;
 mod import_rules;
 mod policy;
