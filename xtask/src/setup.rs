@@ -1,5 +1,6 @@
 //! `cargo xtask setup`: installs what is missing on a Debian machine and says what and how long. A second run does nothing.
 
+pub mod cnitool;
 pub mod deny;
 pub mod kube;
 mod packages;
@@ -33,6 +34,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     crate::build_ebpf::ensure_linker()?;
     deny::ensure()?;
+    cnitool::ensure()?;
     kube.ensure().map(drop)
 }
 

@@ -96,7 +96,8 @@ fn unit() -> anyhow::Result<()> {
     checked_within(
         command("cargo", &["test", "--workspace", "--exclude", "sart-ebpf", "--no-fail-fast"])
             .env("SART_REQUIRE_ALL", "1")
-            .env("SART_KUBE", setup::kube::Kube::of(&root())?.ensure()?),
+            .env("SART_KUBE", setup::kube::Kube::of(&root())?.ensure()?)
+            .env("SART_CNITOOL", setup::cnitool::ensure()?),
         UNIT_LIMIT,
     )
 }

@@ -9,6 +9,7 @@ mod check;
 mod crash;
 mod del;
 mod gc;
+mod judge;
 mod limits;
 mod node;
 mod process;
