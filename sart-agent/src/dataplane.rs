@@ -64,6 +64,7 @@ pub struct Dataplane {
     pins: Pins,
     degraded: Option<OpenError>,
     without_pods: Option<OpenError>,
+    plain_pods: Option<String>,
 }
 
 /// What [`Dataplane::apply`] reached, for each virtual address that was asked for.
@@ -124,6 +125,7 @@ impl Dataplane {
             pins,
             degraded,
             without_pods,
+            plain_pods: None,
         })
     }
 
@@ -140,7 +142,15 @@ impl Dataplane {
     pub fn pod_hooks(&mut self) -> Result<PodHooks, OpenError> {
         let opened = PodHooks::open(self.pins.clone(), self.attach);
         // Without new ones the pinned ones of an earlier agent do as well; without those, the refusal is what matters.
-        opened.map_err(|error| self.without_pods.take().unwrap_or(error))
+        let opened = opened.map_err(|error| self.without_pods.take().unwrap_or(error));
+        self.plain_pods = opened.as_ref().err().map(|error| format!("{}: {error}", error.reason()));
+        opened
+    }
+
+    /// Why pods are left to the kernel's routing, if the last [`Dataplane::pod_hooks`] found that they are.
+    #[must_use]
+    pub fn plain_pods(&self) -> Option<&str> {
+        self.plain_pods.as_deref()
     }
 
     /// Makes the maps equal to `desired` and reads every row back.

@@ -138,7 +138,7 @@ impl Owner {
         }
         let mut report = report(&order.rows, &applied, self.attached.clone());
         if let Forwarding::Serving { degraded, .. } = &mut report {
-            *degraded = self.dataplane.degraded().map(ToString::to_string);
+            *degraded = degradation(&self.dataplane);
         }
         report
     }
@@ -165,6 +165,16 @@ impl Owner {
         self.uplinks = uplinks.clone();
         self.looked_at = Some(Instant::now());
     }
+}
+
+/// What does not run as this agent would have it: reason and message for the condition.
+fn degradation(dataplane: &Dataplane) -> Option<(&'static str, String)> {
+    if let Some(why) = dataplane.degraded() {
+        let message = format!("programs of an earlier agent serve, because this one's were refused: {why}");
+        return Some(("EarlierPrograms", message));
+    }
+    let why = dataplane.plain_pods()?;
+    Some(("PodsRouted", format!("pods are left to plain routing, their sources are not judged: {why}")))
 }
 
 fn tables(rows: &Rows) -> DesiredTables {

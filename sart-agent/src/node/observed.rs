@@ -70,8 +70,8 @@ pub enum Forwarding {
         refused: BTreeMap<VipPort, String>,
         /// Uplinks with our programs attached.
         attached: Vec<String>,
-        /// Why the programs are an earlier agent's: the kernel refused those of this one.
-        degraded: Option<String>,
+        /// Reason and message of what does not run as this agent would have it.
+        degraded: Option<(&'static str, String)>,
     },
     /// The kernel refuses our programs: kube-proxy serves.
     Refused {

@@ -119,10 +119,8 @@ fn dataplane(observed: &Observed) -> Condition {
         Forwarding::Refused { reason, message } => {
             Condition::new(DATAPLANE, "False", reason, message.clone())
         }
-        Forwarding::Serving { degraded: Some(why), .. } => {
-            let message =
-                format!("programs of an earlier agent serve, because this one's were refused: {why}");
-            Condition::new(DATAPLANE, "True", "EarlierPrograms", message)
+        Forwarding::Serving { degraded: Some((reason, message)), .. } => {
+            Condition::new(DATAPLANE, "True", reason, message.clone())
         }
         Forwarding::Serving { attached, refused, .. } => attached_condition(attached, refused.iter().next()),
     }

@@ -272,6 +272,8 @@ fn an_object_whose_pod_programs_are_refused_serves_virtual_addresses_and_leaves_
         assert!(applied.programmed.values().all(Result::is_ok));
         let path = PodPath::default();
         assert_eq!(path.serve(&mut dataplane).unwrap_err().reason(), "VerifierRefused");
+        let why = dataplane.plain_pods().unwrap();
+        assert!(why.starts_with("VerifierRefused") && why.contains("pod_in"), "for the condition: {why}");
         let node = Node::up();
         echo(&node.pods[1]);
         let proof = path.attach(&node.ports()[0]).unwrap();
