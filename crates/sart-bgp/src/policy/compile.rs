@@ -55,6 +55,7 @@ struct Inner {
     trie: PrefixTrie,
     steps: Vec<Step>,
     end: End,
+    reads: Reads,
 }
 
 /// What becomes of a route that no statement decided about.
@@ -111,6 +112,23 @@ pub struct Reads {
     pub source_peer: bool,
     /// Whether the route is ours, internal or external.
     pub source_kind: bool,
+}
+
+impl Reads {
+    fn of(steps: &[Step]) -> Self {
+        let mut reads = Self::default();
+        for test in steps.iter().flat_map(|step| &step.tests) {
+            match test {
+                Test::NextHop(..) => reads.next_hop = true,
+                Test::SourcePeer(..) => reads.source_peer = true,
+                Test::Source(_) => reads.source_kind = true,
+                _ => {}
+            }
+        }
+        // The neighbour's own address as next hop is the source's.
+        reads.source_peer |= steps.iter().any(|step| step.actions.next_hop == Some(NextHopAction::Peer));
+        reads
+    }
 }
 
 impl Policies {
@@ -197,7 +215,8 @@ impl Chain {
     }
 
     fn without_steps(end: End) -> Self {
-        Self(Arc::new(Inner { own_asn: 0, trie: PrefixTrie::default(), steps: Vec::new(), end }))
+        let (trie, reads) = (PrefixTrie::default(), Reads::default());
+        Self(Arc::new(Inner { own_asn: 0, trie, steps: Vec::new(), end, reads }))
     }
 
     /// Everything the chain asks about a prefix.
@@ -215,19 +234,7 @@ impl Chain {
     /// What its answers depend on besides attribute set and signature.
     #[must_use]
     pub fn reads(&self) -> Reads {
-        let mut reads = Reads::default();
-        for test in self.0.steps.iter().flat_map(|step| &step.tests) {
-            match test {
-                Test::NextHop(..) => reads.next_hop = true,
-                Test::SourcePeer(..) => reads.source_peer = true,
-                Test::Source(_) => reads.source_kind = true,
-                _ => {}
-            }
-        }
-        // The neighbour's own address as next hop is the source's.
-        reads.source_peer |=
-            self.0.steps.iter().any(|step| step.actions.next_hop == Some(NextHopAction::Peer));
-        reads
+        self.0.reads
     }
 
     /// A refusal in words: which statement of which policy, or that none decided.
@@ -347,7 +354,8 @@ impl<'a> Builder<'a> {
                 trie.insert(range, *number);
             }
         }
-        Chain(Arc::new(Inner { own_asn: self.owner.own_asn, trie, steps: self.steps, end }))
+        let reads = Reads::of(&self.steps);
+        Chain(Arc::new(Inner { own_asn: self.owner.own_asn, trie, steps: self.steps, end, reads }))
     }
 }
 
