@@ -15,4 +15,5 @@ pub mod metrics;
 pub mod owner;
 pub mod policy;
 pub mod reload;
+pub mod transport;
 pub mod watch;

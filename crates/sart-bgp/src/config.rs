@@ -2,12 +2,16 @@
 //! never touch a session.
 
 mod check;
+mod features;
 mod neighbor;
 mod policy;
 #[cfg(test)]
 mod tests;
+mod transport;
 
+pub use self::features::Features;
 pub use self::neighbor::*;
+pub use self::transport::*;
 
 pub(crate) use self::check::check_paths;
 pub use self::policy::{ChainEnd, EffectiveChain, PeerPolicies, PolicySource};

@@ -8,6 +8,7 @@ mod connection;
 mod counters;
 mod event;
 pub mod farewell;
+mod features;
 mod machine;
 mod negotiate;
 mod retry;
@@ -149,6 +150,10 @@ pub enum Output {
     Update(Vec<u8>),
     /// The neighbour wants a family again (RFC 2918).
     Refresh(Family),
+    /// The neighbour begins to send a family again (RFC 7313).
+    RefreshBegins(Family),
+    /// The neighbour has sent a family again: what did not come is gone (RFC 7313).
+    RefreshEnds(Family),
     /// For logs and watchers.
     Event(SessionEvent),
 }

@@ -3,6 +3,7 @@
 mod filter;
 mod from_proto;
 mod policy;
+mod session;
 mod to_proto;
 
 use std::net::IpAddr;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use sart_bgp::session::{ConnId, ConnectionEnd};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -52,10 +52,11 @@ pub enum SendError {
 }
 
 impl Connection {
-    /// Starts both tasks on `stream`.
+    /// Starts both tasks on `stream`. A far end that reads nothing for `send_hold` while something waits for it is given
+    /// up (RFC 9687).
     pub fn start(
         conn: ConnId,
-        stream: TcpStream,
+        (stream, send_hold): (TcpStream, Option<Duration>),
         events: EventSender,
         metrics: &Metrics,
         tasks: &mut JoinSet<()>,
@@ -66,12 +67,15 @@ impl Connection {
         let (read, write) = stream.into_split();
         let (spent, empty) = mpsc::channel(1);
         let reports = events.clone();
-        tasks.spawn(read_all((conn, read), events, (empty, closed), metrics.clone()));
+        tasks.spawn(read_all((conn, read), events.clone(), (empty, closed), metrics.clone()));
         let (writer_closing, writer_closed) = oneshot::channel::<()>();
-        let writing = write_all((conn, write), pending, Arc::clone(&queued), reports);
+        let writing = write_all((conn, write, send_hold), pending, Arc::clone(&queued), reports);
         tasks.spawn(async move {
             tokio::select! {
-                () = writing => {}
+                written = writing => if written.is_err() {
+                    // Whether the owner still listens is its own matter.
+                    let _told = events.send(Event::Closed { conn, end: ConnectionEnd::NotRead }).await;
+                },
                 () = after(writer_closed, FLUSH_TIME) => tracing::debug!("the neighbor did not read before closing"),
             }
         });
@@ -107,20 +111,24 @@ async fn after(closed: oneshot::Receiver<()>, time: Duration) {
     tokio::time::sleep(time).await;
 }
 
+/// The far end did not read anything for the send hold time.
+struct NotRead;
+
 async fn write_all(
-    (conn, mut socket): (ConnId, OwnedWriteHalf),
+    (conn, mut socket, send_hold): (ConnId, OwnedWriteHalf, Option<Duration>),
     mut pending: mpsc::Receiver<Bytes>,
     queued: Arc<AtomicUsize>,
     reports: EventSender,
-) {
+) -> Result<(), NotRead> {
     let mut octets = 0;
     while let Some(bytes) = pending.recv().await {
-        if let Err(error) = socket.write_all(&bytes).await {
+        let size = bytes.len();
+        if let Err(error) = write_one(&mut socket, bytes, send_hold).await? {
             tracing::debug!(%error, "sending failed");
-            return;
+            return Ok(());
         }
-        queued.fetch_sub(bytes.len(), Ordering::Relaxed);
-        octets += bytes.len();
+        queued.fetch_sub(size, Ordering::Relaxed);
+        octets += size;
         if octets >= REPORT_SIZE {
             // An owner that has stopped wants no report; what is queued goes out all the same.
             let _stopped = reports.send(Event::Sent { conn, octets }).await;
@@ -128,6 +136,28 @@ async fn write_all(
         }
     }
     // Dropping the half sends FIN.
+    Ok(())
+}
+
+/// RFC 9687 section 4: every octet that the kernel takes restarts the timer.
+async fn write_one(
+    socket: &mut OwnedWriteHalf,
+    mut bytes: Bytes,
+    send_hold: Option<Duration>,
+) -> Result<std::io::Result<()>, NotRead> {
+    while !bytes.is_empty() {
+        let writing = socket.write(&bytes);
+        let written = match send_hold {
+            Some(send_hold) => timeout(send_hold, writing).await.map_err(|_| NotRead)?,
+            None => writing.await,
+        };
+        match written {
+            Ok(0) => return Ok(Err(std::io::ErrorKind::WriteZero.into())),
+            Ok(written) => bytes.advance(written),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(()))
 }
 
 async fn read_all(
@@ -200,7 +230,7 @@ mod tests {
         let far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (near, _) = listener.accept().await.unwrap();
         let mut tasks = JoinSet::new();
-        let connection = Connection::start(ConnId(1), near, events, &Metrics::default(), &mut tasks);
+        let connection = Connection::start(ConnId(1), (near, None), events, &Metrics::default(), &mut tasks);
         (connection, far, tasks)
     }
 
@@ -228,7 +258,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (near, _) = listener.accept().await.unwrap();
-        let connection = Connection::start(ConnId(1), near, events, &metrics, &mut tasks);
+        let connection = Connection::start(ConnId(1), (near, None), events, &metrics, &mut tasks);
         far.write_all(&[7; 1000]).await.unwrap();
         while metrics.queue_full_count("events") == 0 {
             tokio::task::yield_now().await;

@@ -137,7 +137,7 @@ fn owner(args: &Args, metrics: &Metrics, ready: Readiness) -> (Owner, Handle, su
     let seed = std::hash::RandomState::new().build_hasher().finish();
     let options = SocketOptions { sources: args.source.clone(), ttl: args.ttl };
     let (mut owner, handle, inbox) = Owner::new(Speaker::new(seed), options.clone(), metrics.clone());
-    let listeners = Listeners::new(args.listen.clone(), options, owner.events(), ready);
+    let listeners = Listeners::new(args.listen.clone(), options, owner.events(), ready, metrics.clone());
     owner.listen_by(listeners);
     (owner, handle, inbox)
 }

@@ -5,9 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use nix::ifaddrs::getifaddrs;
+use sart_bgp::config::Transport;
 use sart_bgp::speaker::LocalAddresses;
-use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
+
+use super::transport::{set_password, set_ttl};
 
 /// A neighbour on the link answers in milliseconds; one that does not will be dialled again.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -25,19 +27,25 @@ pub struct SocketOptions {
 ///
 /// # Errors
 /// The operating system's refusal, or a time-out.
-pub async fn dial(peer: SocketAddr, options: &SocketOptions) -> io::Result<(TcpStream, LocalAddresses)> {
+pub async fn dial(
+    peer: SocketAddr,
+    transport: &Transport,
+    options: &SocketOptions,
+) -> io::Result<(TcpStream, LocalAddresses)> {
     let socket = if peer.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(source) = options.sources.iter().find(|source| source.is_ipv4() == peer.is_ipv4()) {
-        socket.bind(SocketAddr::new(*source, 0))?;
+    let same_family = |source: &&IpAddr| source.is_ipv4() == peer.is_ipv4();
+    if let Some(source) = transport.local_address.or(options.sources.iter().find(same_family).copied()) {
+        socket.bind(SocketAddr::new(source, 0))?;
     }
-    // Before connecting, so that the SYN carries it too.
-    if let Some(ttl) = options.ttl {
-        set_ttl(&SockRef::from(&socket), peer.ip(), ttl)?;
+    // Before connecting, so that the SYN carries key and TTL too, and its answer is judged by them.
+    if let Some(password) = &transport.password {
+        set_password(&socket, peer.ip(), Some(password))?;
     }
+    set_ttl(&socket, peer.ip(), transport.send_ttl().or(options.ttl), transport.least_ttl())?;
     let stream = tokio::time::timeout(CONNECT_TIME, socket.connect(peer))
         .await
         .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer within 5 s"))??;
-    let local = prepare(&stream, options)?;
+    let local = prepare(&stream, transport, options)?;
     Ok((stream, local))
 }
 
@@ -45,21 +53,16 @@ pub async fn dial(peer: SocketAddr, options: &SocketOptions) -> io::Result<(TcpS
 ///
 /// # Errors
 /// The operating system's refusal; most likely the far end is gone already.
-pub fn prepare(stream: &TcpStream, options: &SocketOptions) -> io::Result<LocalAddresses> {
+pub fn prepare(
+    stream: &TcpStream,
+    transport: &Transport,
+    options: &SocketOptions,
+) -> io::Result<LocalAddresses> {
     // Messages are complete when written; Nagle's algorithm would only delay withdrawals.
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?.ip().to_canonical();
-    if let Some(ttl) = options.ttl {
-        set_ttl(&SockRef::from(stream), local, ttl)?;
-    }
+    set_ttl(stream, local, transport.send_ttl().or(options.ttl), transport.least_ttl())?;
     Ok(local_addresses(local))
-}
-
-fn set_ttl(socket: &SockRef<'_>, family_of: IpAddr, ttl: u8) -> io::Result<()> {
-    match family_of {
-        IpAddr::V4(_) => socket.set_ttl_v4(u32::from(ttl)),
-        IpAddr::V6(_) => socket.set_unicast_hops_v6(u32::from(ttl)),
-    }
 }
 
 /// `local` and, of the other family, the first routable address of the interface that has it.
@@ -107,17 +110,21 @@ fn interface_addresses(local: IpAddr) -> nix::Result<Vec<IpAddr>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socket2::SockRef;
 
     #[tokio::test]
     async fn a_refused_dial_says_so() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let options = SocketOptions { sources: vec!["127.0.0.1".parse().unwrap()], ttl: Some(1) };
-        let (stream, local) = dial(address, &options).await.unwrap();
+        let (stream, local) = dial(address, &Transport::default(), &options).await.unwrap();
         assert_eq!(local.v4, Some(std::net::Ipv4Addr::LOCALHOST));
         assert_eq!(SockRef::from(&stream).ttl_v4().unwrap(), 1);
         drop(listener);
-        assert_eq!(dial(address, &options).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(
+            dial(address, &Transport::default(), &options).await.unwrap_err().kind(),
+            io::ErrorKind::ConnectionRefused
+        );
     }
 
     #[test]

@@ -6,16 +6,22 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sart_bgp::speaker::LocalAddresses;
 use sart_telemetry::Readiness;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::dial::{SocketOptions, prepare};
+use super::metrics::Metrics;
 use super::owner::{Event, EventSender};
+use super::transport::{Transports, change_passwords, has_input, least_of_all, set_ttl};
 
 /// Connections that may wait in the kernel; a rack of neighbours that all restart at once.
 const BACKLOG: i32 = 256;
+/// How long a neighbour with GTSM may take to prove its distance by its OPEN.
+const GTSM_PROOF: Duration = Duration::from_secs(10);
 /// How often a port that is taken is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -27,6 +33,8 @@ pub struct Listeners {
     events: EventSender,
     failing: Failing,
     port: Option<u16>,
+    transports: watch::Sender<Transports>,
+    metrics: Metrics,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -59,10 +67,22 @@ impl Listeners {
         options: SocketOptions,
         events: EventSender,
         readiness: Readiness,
+        metrics: Metrics,
     ) -> Self {
         let failing = Failing { addresses: Arc::default(), readiness };
         failing.change(BTreeMap::clear);
-        Self { addresses, options, events, failing, port: None, tasks: Vec::new() }
+        let transports = watch::Sender::new(Transports::default());
+        Self { addresses, options, events, failing, port: None, transports, metrics, tasks: Vec::new() }
+    }
+
+    /// Makes keys and TTLs those of the neighbours.
+    pub fn transports(&self, wanted: impl Fn() -> Transports) {
+        self.transports.send_if_modified(|current| {
+            let wanted = wanted();
+            let changed = **current != *wanted;
+            *current = wanted;
+            changed
+        });
     }
 
     /// Listens on `port` from now on; on none without one. Nothing happens if it already does.
@@ -77,8 +97,14 @@ impl Listeners {
             .addresses
             .iter()
             .map(|address| {
-                let at = SocketAddr::new(*address, port);
-                tokio::spawn(listen(at, self.options.clone(), self.events.clone(), self.failing.clone()))
+                let door = Door {
+                    at: SocketAddr::new(*address, port),
+                    options: self.options.clone(),
+                    events: self.events.clone(),
+                    transports: self.transports.subscribe(),
+                    metrics: self.metrics.clone(),
+                };
+                tokio::spawn(listen(door, self.failing.clone()))
             })
             .collect();
     }
@@ -97,8 +123,18 @@ impl Drop for Listeners {
     }
 }
 
+/// One listening address and what it needs to let a connection in.
+struct Door {
+    at: SocketAddr,
+    options: SocketOptions,
+    events: EventSender,
+    transports: watch::Receiver<Transports>,
+    metrics: Metrics,
+}
+
 /// Binds and accepts for ever; ends only where the machine has no such family or address.
-async fn listen(at: SocketAddr, options: SocketOptions, events: EventSender, failing: Failing) {
+async fn listen(door: Door, failing: Failing) {
+    let at = door.at;
     let mut complained = false;
     let listener = loop {
         match bind(at) {
@@ -119,30 +155,87 @@ async fn listen(at: SocketAddr, options: SocketOptions, events: EventSender, fai
     };
     failing.change(|faults| drop(faults.remove(&at)));
     tracing::info!(%at, "listening for neighbors");
-    accept_all(&listener, at, &options, &events).await;
+    door.accept_all(&listener).await;
 }
 
-async fn accept_all(listener: &TcpListener, at: SocketAddr, options: &SocketOptions, events: &EventSender) {
-    loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%at, %error, "accepting a connection failed");
-                // Out of descriptors, most likely: accept would fail again at once.
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                continue;
+impl Door {
+    async fn accept_all(mut self, listener: &TcpListener) {
+        let mut applied = Transports::default();
+        loop {
+            self.follow(listener, &mut applied);
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                changed = self.transports.changed() => match changed {
+                    Ok(()) => continue,
+                    // The listeners are gone.
+                    Err(_) => return,
+                },
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(at = %self.at, %error, "accepting a connection failed");
+                    // Out of descriptors, most likely: accept would fail again at once.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    continue;
+                }
+            };
+            if !self.let_in(stream, peer, &applied).await {
+                return;
             }
-        };
-        let local = match prepare(&stream, options) {
+        }
+    }
+
+    /// Makes the socket's keys and least TTL those of the neighbours.
+    fn follow(&mut self, listener: &TcpListener, applied: &mut Transports) {
+        let wanted = Arc::clone(&self.transports.borrow_and_update());
+        let v4 = self.at.is_ipv4();
+        change_passwords(listener, v4, applied, &wanted);
+        if let Err(error) = set_ttl(listener, self.at.ip(), None, Some(least_of_all(&wanted, v4))) {
+            tracing::error!(at = %self.at, %error, "cannot set the least TTL of the listener");
+        }
+        *applied = wanted;
+    }
+
+    /// Whether somebody still wants connections.
+    async fn let_in(&self, stream: TcpStream, peer: SocketAddr, transports: &Transports) -> bool {
+        let transport = transports.get(&peer.ip().to_canonical()).cloned().unwrap_or_default();
+        let local = match prepare(&stream, &transport, &self.options) {
             Ok(local) => local,
             Err(error) => {
                 tracing::debug!(%peer, %error, "a connection was gone before it was used");
-                continue;
+                return true;
             }
         };
-        if events.send(Event::Accepted { stream, peer, local }).await.is_err() {
-            return;
+        let Some(least) = transport.least_ttl() else {
+            return self.events.send(Event::Accepted { stream, peer, local }).await.is_ok();
+        };
+        // If another neighbour of this listener has no GTSM, what came before this socket knew its least TTL was judged by
+        // nobody: such a connection is given up, and the neighbour tries again.
+        let judged = least_of_all(transports, self.at.is_ipv4()) >= least;
+        if !judged && has_input(&stream) {
+            self.metrics.refused("Ttl");
+            tracing::info!(%peer, least, "dropped a connection whose first octets came before their TTL was judged");
+            return true;
         }
+        tokio::spawn(prove(stream, (peer, local), self.events.clone(), self.metrics.clone()));
+        true
+    }
+}
+
+/// Lets a connection in as soon as something came through: the kernel drops what comes from too far away, so nothing is
+/// said before.
+async fn prove(
+    stream: TcpStream,
+    (peer, local): (SocketAddr, LocalAddresses),
+    events: EventSender,
+    metrics: Metrics,
+) {
+    if tokio::time::timeout(GTSM_PROOF, stream.readable()).await.is_err() {
+        metrics.refused("Ttl");
+        tracing::warn!(%peer, "dropped a connection on which nothing came with a sufficient TTL");
+    } else if events.send(Event::Accepted { stream, peer, local }).await.is_err() {
+        tracing::debug!(%peer, "accepted a connection while stopping");
     }
 }
 

@@ -14,6 +14,7 @@ pub struct Metrics {
     session_events: Family<Labels, Counter>,
     watchers_dropped: Family<Labels, Counter>,
     reloads: Family<Labels, Counter>,
+    refused: Family<Labels, Counter>,
     established: Gauge,
 }
 
@@ -36,6 +37,11 @@ impl Metrics {
             self.watchers_dropped.clone(),
         );
         registry.register("reloads", "Readings of the configuration file, by result", self.reloads.clone());
+        registry.register(
+            "connections_refused",
+            "Connections dropped before they were used, by reason",
+            self.refused.clone(),
+        );
         registry.register("established", "Sessions in Established", self.established.clone());
     }
 
@@ -63,6 +69,11 @@ impl Metrics {
     /// A watcher was too slow.
     pub fn watcher_dropped(&self, stream: &'static str) {
         self.watchers_dropped.get_or_create(&[("stream", stream)]).inc();
+    }
+
+    /// A connection was refused before the speaker saw it.
+    pub fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// The configuration file was read.

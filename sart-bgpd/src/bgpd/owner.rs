@@ -240,7 +240,7 @@ impl Owner {
     fn event(&mut self, event: Event) {
         match event {
             Event::Accepted { stream, peer, local } => {
-                let conn = self.connect(stream);
+                let conn = self.connect(stream, peer.ip().to_canonical());
                 self.input(SpeakerInput::Accepted { conn, peer, local });
             }
             Event::Dialled { peer, number, result } => self.dialled(peer, number, result),
@@ -259,9 +259,15 @@ impl Owner {
         }
     }
 
-    fn connect(&mut self, stream: TcpStream) -> ConnId {
+    fn connect(&mut self, stream: TcpStream, peer: IpAddr) -> ConnId {
         let conn = ConnId(self.number());
-        let connection = Connection::start(conn, stream, self.events.clone(), &self.metrics, &mut self.tasks);
+        let connection = Connection::start(
+            conn,
+            (stream, self.speaker.send_hold(peer)),
+            self.events.clone(),
+            &self.metrics,
+            &mut self.tasks,
+        );
         self.connections.insert(conn, connection);
         conn
     }
@@ -278,7 +284,7 @@ impl Owner {
         self.dials.remove(&peer);
         match result {
             Ok((stream, local)) => {
-                let conn = self.connect(stream);
+                let conn = self.connect(stream, peer);
                 self.input(SpeakerInput::Dialled { conn, peer, local });
             }
             Err(error) => self.input(SpeakerInput::DialFailed { peer, error: &error.to_string() }),

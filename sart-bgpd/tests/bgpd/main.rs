@@ -7,6 +7,8 @@ mod faults;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod guarded;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod routes;

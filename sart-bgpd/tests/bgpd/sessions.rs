@@ -127,7 +127,7 @@ fn sigterm_says_administrative_shutdown_and_leaves_no_socket() {
 }
 
 #[test]
-fn a_second_connection_leaves_the_established_session_alone() {
+fn criterion_3_a_second_connection_leaves_the_established_session_alone() {
     needs!(missing());
     let (fabric, mut sart, mut peer) = raw_session("second", 90);
     let mut second = fabric.raw(0);
@@ -167,7 +167,7 @@ fn a_taken_port_is_waited_for_instead_of_dying() {
     assert!(get(&fabric.sart, 8001, "/metrics").contains("sart_bgpd_established 1"));
 }
 
-fn get(namespace: &sart_testkit::Namespace, port: u16, page: &str) -> String {
+pub(crate) fn get(namespace: &sart_testkit::Namespace, port: u16, page: &str) -> String {
     let request = format!("GET {page} HTTP/1.1\r\nHost: sart\r\nConnection: close\r\n\r\n");
     let answer = namespace.enter(|| {
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;

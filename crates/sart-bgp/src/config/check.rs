@@ -6,7 +6,11 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::{Config, ConfigError, Global, LocalPath, NeighborConfig, PolicySource, SHUTDOWN_TEXT_LEN};
+use super::{
+    Config, ConfigError, Global, LocalPath, NeighborConfig, PASSWORD_LEN, Password, PolicySource,
+    SHUTDOWN_TEXT_LEN,
+};
+use crate::wire::capability::Role;
 
 /// AS_TRANS, which stands for a four-octet AS number in two octets and is nobody's own (RFC 6793 section 9).
 const AS_TRANS: u32 = 23456;
@@ -69,6 +73,8 @@ fn check_neighbor(global: &Global, neighbor: &NeighborConfig) -> Result<(), Conf
     check_peer_address(&at("address"), neighbor.address)?;
     check_asn(&at("asn"), neighbor.asn)?;
     check_limits(&at, neighbor)?;
+    check_transport(&at, neighbor)?;
+    check_role(&at, global, neighbor)?;
     if let Some(family) = neighbor.families.iter().find(|family| !family.is_supported()) {
         return Err(invalid(&at("families"), family, "must be ipv4-unicast or ipv6-unicast"));
     }
@@ -110,6 +116,53 @@ fn check_limits(at: &impl Fn(&str) -> String, neighbor: &NeighborConfig) -> Resu
         ));
     }
     Ok(())
+}
+
+fn check_transport(at: &impl Fn(&str) -> String, neighbor: &NeighborConfig) -> Result<(), ConfigError> {
+    let transport = &neighbor.transport;
+    if let Some(local) = transport.local_address {
+        check_peer_address(&at("local_address"), local)?;
+        if local.is_ipv4() != neighbor.address.is_ipv4() {
+            return Err(invalid(
+                &at("local_address"),
+                local,
+                "must be of the family of the neighbor's address",
+            ));
+        }
+    }
+    if transport.ttl == Some(0) {
+        return Err(invalid(&at("ttl"), 0, "must be 1 to 255"));
+    }
+    if let Some(hops @ (0 | 255)) = transport.ttl_security {
+        return Err(invalid(&at("ttl_security"), hops, "must be 1 to 254 hops"));
+    }
+    if let (Some(ttl), Some(_)) = (transport.ttl, transport.ttl_security) {
+        return Err(invalid(&at("ttl"), ttl, "contradicts ttl_security, which sends with 255; remove one"));
+    }
+    // The value stays out of the message.
+    let fits = |password: &Password| (1..=PASSWORD_LEN).contains(&password.expose().len());
+    if transport.password.as_ref().is_some_and(|password| !fits(password)) {
+        return Err(invalid(&at("password"), "(not shown)", "must have 1 to 80 octets"));
+    }
+    Ok(())
+}
+
+/// RFC 9234 section 4: roles are for sessions between ASes.
+fn check_role(
+    at: &impl Fn(&str) -> String,
+    global: &Global,
+    neighbor: &NeighborConfig,
+) -> Result<(), ConfigError> {
+    match neighbor.features.role {
+        Some(role) if role > Role::PEER => Err(invalid(&at("role"), role, "is not a role of RFC 9234")),
+        Some(role) if neighbor.asn == global.asn => {
+            Err(invalid(&at("role"), role, "is only for a neighbor of another AS; remove it"))
+        }
+        None if neighbor.features.strict_role => {
+            Err(invalid(&at("strict_role"), true, "needs a role; set one or remove it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_peer_address(field: &str, address: IpAddr) -> Result<(), ConfigError> {

@@ -4,7 +4,7 @@
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
-use super::BGP_PORT;
+use super::{BGP_PORT, Features, Transport};
 use crate::family::Family;
 use crate::policy::ChainConfig;
 
@@ -50,6 +50,10 @@ pub struct NeighborConfig {
     pub shutdown: Option<String>,
     /// How many prefixes of each family it may announce; none lets it announce any number.
     pub prefix_limit: Option<PrefixLimit>,
+    /// How the TCP connection is made.
+    pub transport: Transport,
+    /// Which extensions are offered.
+    pub features: Features,
 }
 
 /// How many prefixes of each family a neighbour may announce, accepted or not (RFC 4486 section 4).
@@ -97,6 +101,8 @@ impl NeighborConfig {
             export: None,
             shutdown: None,
             prefix_limit: None,
+            transport: Transport::default(),
+            features: Features::default(),
         }
     }
 
@@ -142,12 +148,15 @@ impl NeighborConfig {
         Some(if wanted.is_zero() { third } else { wanted.min(third) })
     }
 
-    /// Whether a change from `self` to `new` alters what the OPEN says or must say, so that the session has to restart.
+    /// Whether a change from `self` to `new` alters the connection or what the OPEN says or must say, so that the session
+    /// has to restart.
     #[must_use]
     pub fn changes_open(&self, new: &Self) -> bool {
         self.asn != new.asn
             || self.proposed_hold_time() != new.proposed_hold_time()
             || self.offered_families() != new.offered_families()
             || self.router_id != new.router_id
+            || self.features != new.features
+            || self.transport.needs_new_connection(&new.transport)
     }
 }

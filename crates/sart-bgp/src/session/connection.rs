@@ -8,7 +8,6 @@ use super::negotiate::{Negotiated, negotiate};
 use super::retry::Jitter;
 use super::{ConnId, Direction, SessionConfig, SessionState};
 use crate::config::NeighborConfig;
-use crate::family::Family;
 use crate::wire::fault::Fault;
 use crate::wire::frame::{Frame, Framer};
 use crate::wire::message::MessageKind;
@@ -74,7 +73,7 @@ pub(crate) enum Heard {
     Up,
     /// The body of an UPDATE that can be read, and what was wrong with it and survived.
     Update(Vec<u8>, Vec<Fault>),
-    Refresh(Family),
+    Refresh(RouteRefresh),
     End(Ending),
 }
 
@@ -232,6 +231,10 @@ impl Connection {
         match negotiate(config, &open) {
             Ok(negotiated) => {
                 self.hold_time = negotiated.hold_time;
+                // RFC 8654 section 4: never for the OPEN itself.
+                if negotiated.extended_messages {
+                    self.framer.allow_extended();
+                }
                 self.negotiated = Some(negotiated);
                 self.phase = Phase::OpenConfirm;
                 self.restart_hold(now);
@@ -253,16 +256,13 @@ impl Connection {
 
     /// A family that was not negotiated is ignored (RFC 2918 section 4).
     fn read_refresh(&self, body: &[u8]) -> Heard {
-        let negotiated = self.negotiated.as_ref();
-        let asked = match RouteRefresh::decode(body, false) {
-            Ok(asked) => asked.map(|refresh| refresh.family),
-            Err(answer) => {
-                return Heard::End(Ending::answered(answer, "a ROUTE-REFRESH of a wrong length"));
+        let Some(negotiated) = &self.negotiated else { return Heard::Nothing };
+        match RouteRefresh::decode(body, negotiated.enhanced_refresh) {
+            Ok(Some(refresh)) if negotiated.update.families.contains(&refresh.family) => {
+                Heard::Refresh(refresh)
             }
-        };
-        match asked.filter(|family| negotiated.is_some_and(|n| n.update.families.contains(family))) {
-            Some(family) => Heard::Refresh(family),
-            None => Heard::Nothing,
+            Ok(_) => Heard::Nothing,
+            Err(answer) => Heard::End(Ending::answered(answer, "a ROUTE-REFRESH of a wrong length")),
         }
     }
 

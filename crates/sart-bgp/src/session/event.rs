@@ -14,6 +14,8 @@ pub enum ConnectionEnd {
     Finished,
     /// It broke (reset, time-out, unreachable).
     Broken,
+    /// The far end read nothing for the send hold time (RFC 9687).
+    NotRead,
 }
 
 /// Something that happened on a session.
@@ -80,6 +82,7 @@ impl SessionEvent {
         match self {
             Self::State { .. } => "StateChanged",
             Self::DialFailed { .. } => "DialFailed",
+            Self::ConnectionLost { end: ConnectionEnd::NotRead, .. } => "SendHoldTimerExpired",
             Self::ConnectionLost { .. } => "ConnectionLost",
             Self::NotificationSent { .. } => "NotificationSent",
             Self::NotificationReceived { .. } => "NotificationReceived",
@@ -104,6 +107,9 @@ impl fmt::Display for SessionEvent {
             Self::DialFailed { error } => write!(f, "connecting failed: {error}"),
             Self::ConnectionLost { end: ConnectionEnd::Finished, state } => {
                 write!(f, "the neighbor closed the connection in {state}")
+            }
+            Self::ConnectionLost { end: ConnectionEnd::NotRead, state } => {
+                write!(f, "the neighbor read nothing for the send hold time in {state}")
             }
             Self::ConnectionLost { end: ConnectionEnd::Broken, state } => {
                 write!(f, "the connection broke in {state}")

@@ -10,7 +10,7 @@ use crate::config::PrefixLimit;
 use crate::family::Family;
 use crate::wire::message::MessageKind;
 use crate::wire::notification::Notification;
-use crate::wire::refresh::RouteRefresh;
+use crate::wire::refresh::{RefreshSubtype, RouteRefresh};
 
 impl Session {
     pub(super) fn start(&mut self, now: Duration) {
@@ -126,7 +126,11 @@ impl Session {
                 }
                 self.outputs.push(Output::Update(body));
             }
-            Heard::Refresh(family) => self.outputs.push(Output::Refresh(family)),
+            Heard::Refresh(RouteRefresh { family, subtype }) => self.outputs.push(match subtype {
+                RefreshSubtype::Request => Output::Refresh(family),
+                RefreshSubtype::Begin => Output::RefreshBegins(family),
+                RefreshSubtype::End => Output::RefreshEnds(family),
+            }),
             Heard::End(ending) => self.end(conn, ending, now),
         }
     }

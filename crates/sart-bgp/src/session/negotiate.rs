@@ -4,7 +4,7 @@
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
-use super::SessionConfig;
+use super::{SessionConfig, features};
 use crate::family::Family;
 use crate::wire::capability::{Capability, GracefulRestart};
 use crate::wire::notification::Notification;
@@ -24,6 +24,12 @@ pub struct Negotiated {
     pub update: UpdateContext,
     /// The neighbour answers ROUTE-REFRESH.
     pub route_refresh: bool,
+    /// Beginning and end of a refresh are marked, both ways (RFC 7313).
+    pub enhanced_refresh: bool,
+    /// Messages may have 65535 octets, both ways (RFC 8654).
+    pub extended_messages: bool,
+    /// How many paths of a prefix the neighbour is told with path identifiers, by family (RFC 7911).
+    pub send_paths: Vec<(Family, u8)>,
     /// Everything the neighbour's OPEN named.
     pub capabilities: Vec<Capability>,
 }
@@ -34,6 +40,8 @@ pub(crate) fn our_open(config: &SessionConfig) -> Open {
     let families = config.neighbor.offered_families();
     let mut capabilities: Vec<_> = families.into_iter().map(Capability::Multiprotocol).collect();
     capabilities.push(Capability::RouteRefresh);
+    capabilities.push(Capability::EnhancedRouteRefresh);
+    capabilities.extend(features::offered(&config.neighbor));
     capabilities.push(Capability::GracefulRestart(GracefulRestart::default()));
     capabilities.push(Capability::FourOctetAs(config.asn));
     Open {
@@ -50,11 +58,16 @@ pub(crate) fn our_open(config: &SessionConfig) -> Open {
 /// The NOTIFICATION to answer with, and why in words.
 pub(crate) fn negotiate(config: &SessionConfig, open: &Open) -> Result<Negotiated, (Notification, String)> {
     check_identity(config, open)?;
+    features::check_role(config.neighbor.features, open)?;
     if matches!(open.hold_time, 1 | 2) {
         let detail = format!("hold time {} is below 3 seconds", open.hold_time);
         return Err((Notification::new(Notification::BAD_HOLD_TIME), detail));
     }
     let hold_time = Duration::from_secs(u64::from(open.hold_time.min(config.neighbor.proposed_hold_time())));
+    let families = common_families(config, open)?;
+    let features = config.neighbor.features;
+    let both = |ours: bool, theirs: &Capability| ours && open.capabilities.contains(theirs);
+    let route_refresh = both(true, &Capability::RouteRefresh);
     Ok(Negotiated {
         router_id: open.router_id,
         hold_time,
@@ -62,10 +75,14 @@ pub(crate) fn negotiate(config: &SessionConfig, open: &Open) -> Result<Negotiate
         update: UpdateContext {
             as4: open.capabilities.iter().any(|capability| matches!(capability, Capability::FourOctetAs(_))),
             internal: config.is_internal(),
-            families: common_families(config, open)?,
-            ..UpdateContext::default()
+            path_ids: features::path_ids(features, open, &families),
+            extended_next_hop: features.extended_next_hop && features::takes_v6_for_v4(open),
+            families: families.clone(),
         },
-        route_refresh: open.capabilities.contains(&Capability::RouteRefresh),
+        route_refresh,
+        enhanced_refresh: both(route_refresh, &Capability::EnhancedRouteRefresh),
+        extended_messages: both(features.extended_messages, &Capability::ExtendedMessage),
+        send_paths: features::send_paths(features, open, &families),
         capabilities: open.capabilities.clone(),
     })
 }

@@ -5,8 +5,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use super::{Link, LocalAddresses, Speaker, SpeakerInput, SpeakerOutput};
-use crate::family::Family;
-use crate::rib::PeerConfig;
+use crate::rib::{PeerConfig, Rib};
 use crate::session::{ConnId, Direction, Input, Output, SessionEvent};
 
 impl Speaker {
@@ -96,9 +95,11 @@ impl Speaker {
                     self.outputs.push_back(SpeakerOutput::Close { conn });
                 }
                 Output::Up => self.up(address),
-                Output::Down => self.down(address),
+                Output::Down => self.on_rib(|rib| rib.peer_down(address)),
                 Output::Update(body) => self.update(address, &body, now),
-                Output::Refresh(family) => self.refresh(address, family),
+                Output::Refresh(family) => self.on_rib(|rib| rib.refresh(address, family)),
+                Output::RefreshBegins(family) => self.on_rib(|rib| rib.begin_of_refresh(address, family)),
+                Output::RefreshEnds(family) => self.on_rib(|rib| rib.end_of_refresh(address, family)),
                 Output::Event(event) => self.event(address, event),
             }
         }
@@ -106,8 +107,9 @@ impl Speaker {
 
     fn dial(&mut self, peer: IpAddr) {
         if let Some(neighbor) = self.neighbors.get(&peer) {
-            let port = neighbor.session.config().neighbor.dial_port();
-            self.outputs.push_back(SpeakerOutput::Dial { peer, port });
+            let config = &neighbor.session.config().neighbor;
+            let (port, transport) = (config.dial_port(), Box::new(config.transport.clone()));
+            self.outputs.push_back(SpeakerOutput::Dial { peer, port, transport });
         }
     }
 
@@ -129,15 +131,12 @@ impl Speaker {
         let config = PeerConfig {
             groups: session.config().neighbor.groups.clone(),
             policies,
+            extended_messages: negotiated.extended_messages,
+            send_paths: negotiated.send_paths.clone(),
+            marks_refresh: negotiated.enhanced_refresh,
             ..PeerConfig::new(asn, negotiated.router_id, negotiated.update.clone(), link.local)
         };
         running.rib.peer_up(address, config);
-    }
-
-    fn down(&mut self, address: IpAddr) {
-        if let Some(running) = &mut self.running {
-            running.rib.peer_down(address);
-        }
     }
 
     fn update(&mut self, peer: IpAddr, body: &[u8], now: Duration) {
@@ -154,9 +153,9 @@ impl Speaker {
         }
     }
 
-    fn refresh(&mut self, address: IpAddr, family: Family) {
+    fn on_rib(&mut self, act: impl FnOnce(&mut Rib)) {
         if let Some(running) = &mut self.running {
-            running.rib.refresh(address, family);
+            act(&mut running.rib);
         }
     }
 

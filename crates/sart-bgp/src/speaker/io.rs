@@ -4,6 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
+use crate::config::Transport;
 use crate::family::Family;
 pub use crate::family::LocalAddresses;
 pub use crate::rib::feed::BestPath;
@@ -74,6 +75,8 @@ pub enum SpeakerOutput {
         peer: IpAddr,
         /// Its TCP port.
         port: u16,
+        /// How the connection is made.
+        transport: Box<Transport>,
     },
     /// Send these bytes behind everything queued on the connection before: one or more whole messages.
     Send {

@@ -6,7 +6,7 @@ use core::time::Duration;
 use ipnet::IpNet;
 
 use super::{NeighborView, PathFilter, PathView, QueryError, Running, Speaker, Table};
-use crate::config::Global;
+use crate::config::{Global, Transport};
 use crate::family::Family;
 use crate::rib::feed::BestPath;
 use crate::rib::{Cursor, Destination, Path, Route};
@@ -22,6 +22,20 @@ impl Speaker {
     #[must_use]
     pub fn neighbors(&self, now: Duration) -> Vec<NeighborView> {
         self.neighbors.keys().filter_map(|address| self.neighbor(*address, now)).collect()
+    }
+
+    /// How connections with every neighbour are made, in order of address.
+    pub fn transports(&self) -> impl Iterator<Item = (IpAddr, &Transport)> {
+        self.neighbors
+            .iter()
+            .map(|(address, neighbor)| (*address, &neighbor.session.config().neighbor.transport))
+    }
+
+    /// How long a neighbour may take to read something (RFC 9687); `None` for ever.
+    #[must_use]
+    pub fn send_hold(&self, address: IpAddr) -> Option<Duration> {
+        let config = &self.neighbors.get(&address)?.session.config().neighbor;
+        config.transport.send_hold(config.proposed_hold_time())
     }
 
     /// One neighbour.

@@ -1,6 +1,7 @@
 //! Speakers joined by simulated links: what they agree on, what they tell each other, and what they must not.
 
 mod convergence;
+mod features;
 mod hostile;
 mod lab;
 mod leaving;

@@ -451,12 +451,59 @@ pub struct NeighborConfig {
     /// Set keeps the session down; the text (may be empty, at most 255 octets) goes to the neighbour (RFC 9003).
     #[prost(string, optional, tag = "14")]
     pub shutdown: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "15")]
+    pub transport: ::core::option::Option<Transport>,
+    #[prost(message, optional, tag = "16")]
+    pub features: ::core::option::Option<Features>,
     /// What is taken from the neighbour and what it is told, after the rules of Global; unset leaves it to them and to
     /// RFC 8212.
     #[prost(message, optional, tag = "20")]
     pub import: ::core::option::Option<PolicyChain>,
     #[prost(message, optional, tag = "21")]
     pub export: ::core::option::Option<PolicyChain>,
+}
+/// How the TCP connection to a neighbour is made; unset values leave it to the system.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Transport {
+    /// The address to dial from.
+    #[prost(string, tag = "1")]
+    pub local_address: ::prost::alloc::string::String,
+    /// TTL (hop limit) of outgoing packets; 0 is the system's.
+    #[prost(uint32, tag = "2")]
+    pub ttl: u32,
+    /// GTSM (RFC 5082): the neighbour is at most this many hops away, 1 on the link; 0 turns it off. Excludes `ttl`.
+    #[prost(uint32, tag = "3")]
+    pub ttl_security: u32,
+    /// TCP MD5 (RFC 2385), at most 80 octets. Never in an answer: `has_password` says whether there is one.
+    #[prost(string, tag = "4")]
+    pub password: ::prost::alloc::string::String,
+    #[prost(bool, tag = "5")]
+    pub has_password: bool,
+    /// Seconds that the neighbour may take to read something (RFC 9687); 0 is 8 minutes or twice the hold time.
+    #[prost(uint32, tag = "6")]
+    pub send_hold_time: u32,
+}
+/// Extensions that are offered; what is not offered is not used.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Features {
+    /// RFC 8654.
+    #[prost(bool, tag = "1")]
+    pub extended_messages: bool,
+    /// RFC 8950: IPv4 routes with IPv6 next hops.
+    #[prost(bool, tag = "2")]
+    pub extended_next_hop: bool,
+    /// RFC 7911.
+    #[prost(bool, tag = "3")]
+    pub add_path_receive: bool,
+    /// Tell up to this many paths of a prefix, at most 255; 0 tells the best one.
+    #[prost(uint32, tag = "4")]
+    pub add_path_send: u32,
+    /// RFC 9234: what we are to the neighbour.
+    #[prost(enumeration = "Role", tag = "5")]
+    pub role: i32,
+    /// End the session if the neighbour does not say its role.
+    #[prost(bool, tag = "6")]
+    pub strict_role: bool,
 }
 /// How many prefixes of each family a neighbour may announce, accepted or not.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -898,6 +945,44 @@ impl TransitPolicy {
             "TRANSIT_POLICY_UNSPECIFIED" => Some(Self::Unspecified),
             "TRANSIT_POLICY_LOCAL_ONLY" => Some(Self::LocalOnly),
             "TRANSIT_POLICY_FULL" => Some(Self::Full),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Role {
+    Unspecified = 0,
+    Provider = 1,
+    RouteServer = 2,
+    RouteServerClient = 3,
+    Customer = 4,
+    Peer = 5,
+}
+impl Role {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ROLE_UNSPECIFIED",
+            Self::Provider => "ROLE_PROVIDER",
+            Self::RouteServer => "ROLE_ROUTE_SERVER",
+            Self::RouteServerClient => "ROLE_ROUTE_SERVER_CLIENT",
+            Self::Customer => "ROLE_CUSTOMER",
+            Self::Peer => "ROLE_PEER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ROLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ROLE_PROVIDER" => Some(Self::Provider),
+            "ROLE_ROUTE_SERVER" => Some(Self::RouteServer),
+            "ROLE_ROUTE_SERVER_CLIENT" => Some(Self::RouteServerClient),
+            "ROLE_CUSTOMER" => Some(Self::Customer),
+            "ROLE_PEER" => Some(Self::Peer),
             _ => None,
         }
     }

@@ -9,6 +9,8 @@ use sart_bgp::wire::attr::Origin;
 use sart_rpc::v1;
 use tonic::Status;
 
+use super::session;
+
 use crate::bgpd::policy::chain;
 
 pub(super) fn invalid(field: &str, value: impl std::fmt::Display, rule: &str) -> Status {
@@ -98,6 +100,8 @@ pub(super) fn neighbor(proto: &v1::NeighborConfig) -> Result<NeighborConfig, Sta
     config.connect_retry = short(&at("connect_retry"), proto.connect_retry)?;
     config.prefix_limit = proto.prefix_limit.as_ref().map(|limit| prefix_limit(&at, limit)).transpose()?;
     config.shutdown.clone_from(&proto.shutdown);
+    config.transport = session::transport(&at, proto.transport.as_ref())?;
+    config.features = session::features(&at, proto.features.as_ref())?;
     config.keepalive_time = short(&at("keepalive_time"), proto.keepalive_time)?;
     config.passive = proto.passive;
     config.families = families(&at("families"), &proto.families)?;

@@ -10,6 +10,8 @@ use sart_bgp::speaker::{Applied, BestPath, NeighborView, PathView};
 use sart_bgp::wire::attr::{Origin, Segment, SegmentKind};
 use sart_rpc::v1;
 
+use super::session;
+
 use crate::bgpd::owner::{BestPathEvent, NeighborEvent};
 use crate::bgpd::policy::chain_text;
 
@@ -87,6 +89,8 @@ fn config(config: &NeighborConfig) -> v1::NeighborConfig {
         connect_retry: u32::try_from(config.longest_retry().as_secs()).unwrap_or(u32::MAX),
         prefix_limit: config.prefix_limit.as_ref().map(prefix_limit),
         shutdown: config.shutdown.clone(),
+        transport: session::show_transport(&config.transport),
+        features: session::show_features(&config.features),
         import: config.import.as_ref().map(chain_text),
         export: config.export.as_ref().map(chain_text),
     }

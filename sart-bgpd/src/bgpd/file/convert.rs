@@ -1,6 +1,7 @@
 //! Gives the file's values their meaning. Names line and field of each value it refuses; must never repair one.
 
 mod neighbor;
+mod session;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;

@@ -62,6 +62,32 @@ pub(super) struct RawNeighbor {
     pub(super) connect_retry: Option<u16>,
     pub(super) shutdown: Option<Spanned<String>>,
     pub(super) prefix_limit: Option<RawPrefixLimit>,
+    #[serde(default)]
+    pub(super) families: Vec<Spanned<String>>,
+    pub(super) local_address: Option<Spanned<String>>,
+    pub(super) ttl: Option<Spanned<u8>>,
+    pub(super) ttl_security: Option<Spanned<u8>>,
+    pub(super) password: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<String>>,
+    pub(super) send_hold_time: Option<u32>,
+    #[serde(default)]
+    pub(super) extended_messages: bool,
+    #[serde(default)]
+    pub(super) extended_next_hop: bool,
+    #[serde(default)]
+    pub(super) add_path: RawAddPath,
+    pub(super) role: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) strict_role: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAddPath {
+    #[serde(default)]
+    pub(super) receive: bool,
+    #[serde(default)]
+    pub(super) send: u8,
 }
 
 #[derive(Debug, Deserialize)]

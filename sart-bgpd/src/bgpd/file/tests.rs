@@ -75,6 +75,45 @@ fn import_ranges_and_transit_narrow_the_default() {
 }
 
 #[test]
+fn criterion_9_a_key_comes_from_the_file_or_another_one_and_is_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, "open sesame\n").unwrap();
+    let head = "asn: 1\nrouter_id: 1.1.1.1\nneighbors:\n  - asn: 2\n    address: 10.0.0.2\n";
+    for line in ["password: open sesame".to_owned(), format!("password_file: {}", key.display())] {
+        let config = parse(&format!("{head}    {line}\n"), Overrides::default()).unwrap().config;
+        let password = config.neighbors[0].transport.password.clone().unwrap();
+        assert_eq!(password.expose(), b"open sesame");
+        assert!(!format!("{config:?}").contains("sesame"));
+    }
+    let long = format!("{head}    password: {}\n", "sesame".repeat(20));
+    let refusal = refuse(&long);
+    assert!(refusal.starts_with("6: neighbors[10.0.0.2].password: `(not shown)` must have"), "{refusal}");
+    let missing = refuse(&format!("{head}    password_file: /nonexistent/key\n"));
+    assert!(missing.starts_with("6: neighbors[10.0.0.2].password_file: cannot read"), "{missing}");
+}
+
+#[test]
+fn how_a_neighbor_is_reached_and_what_it_is_offered_is_understood() {
+    let text = "asn: 1\nrouter_id: 1.1.1.1\nneighbors:\n  - asn: 2\n    address: fd00::2\n    \
+        local_address: fd00::1\n    ttl_security: 2\n    send_hold_time: 30\n    extended_messages: true\n    \
+        extended_next_hop: true\n    add_path: {receive: true, send: 4}\n    role: customer\n    \
+        families: [ipv4-unicast, ipv6-unicast]\n";
+    let neighbor = &parse(text, Overrides::default()).unwrap().config.neighbors[0];
+    assert_eq!((neighbor.transport.least_ttl(), neighbor.transport.send_ttl()), (Some(254), Some(255)));
+    assert_eq!(neighbor.transport.send_hold(90).unwrap().as_secs(), 30);
+    assert_eq!(
+        (neighbor.features.add_path_send, neighbor.features.role.unwrap().to_string()),
+        (4, "customer".into())
+    );
+    assert_eq!(neighbor.families.len(), 2);
+    let wrong = refuse(&text.replace("role: customer", "role: king"));
+    assert!(wrong.contains("neighbors[fd00::2].role: `king` is not one of"), "{wrong}");
+    let both = refuse(&text.replace("ttl_security: 2", "ttl_security: 2\n    ttl: 3"));
+    assert!(both.contains("neighbors[fd00::2].ttl: `3` contradicts ttl_security"), "{both}");
+}
+
+#[test]
 fn a_neighbors_limits_and_timers_are_understood() {
     let text = "asn: 1\nrouter_id: 1.1.1.1\nprefer_oldest: true\nnext_hop_metrics: [{address: 10.0.0.2, metric: 7}]\n\
         neighbors:\n  - asn: 2\n    address: 10.0.0.2\n    hold_time: 0\n    connect_retry: 60\n    \

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sart_bgp::config::Transport;
 use sart_bgp::family::Family;
 use sart_bgp::session::{ConnId, ConnectionEnd, SessionEvent, SessionState};
 use sart_bgp::speaker::{SpeakerInput, SpeakerOutput};
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use super::{BestPathEvent, Event, NeighborEvent, Owner};
 use crate::bgpd::connection::SendError;
 use crate::bgpd::dial;
+use crate::bgpd::transport::Transports;
 
 /// Between two log lines about faulty UPDATEs of one neighbour.
 const FAULT_LOG_PAUSE: Duration = Duration::from_secs(1);
@@ -21,10 +23,10 @@ const FAULT_LOG_PAUSE: Duration = Duration::from_secs(1);
 impl Owner {
     /// Does everything the speaker wants done.
     pub(super) fn carry_out(&mut self) {
-        let mut changed = BTreeSet::new();
+        let (mut changed, mut deleted) = (BTreeSet::new(), false);
         while let Some(output) = self.speaker.poll_output() {
             match output {
-                SpeakerOutput::Dial { peer, port } => self.dial(peer, port),
+                SpeakerOutput::Dial { peer, port, transport } => self.dial((peer, port), transport),
                 SpeakerOutput::Send { conn, bytes } => self.send(conn, bytes),
                 SpeakerOutput::Close { conn } => {
                     self.connections.remove(&conn);
@@ -32,7 +34,10 @@ impl Owner {
                 SpeakerOutput::NeighborChanged { peer } => {
                     changed.insert(peer);
                 }
-                SpeakerOutput::NeighborDeleted { peer } => self.neighbor_deleted(peer, &mut changed),
+                SpeakerOutput::NeighborDeleted { peer } => {
+                    deleted = true;
+                    self.neighbor_deleted(peer, &mut changed);
+                }
                 SpeakerOutput::Session { peer, event } => {
                     self.log(peer, &event);
                     if let SessionEvent::State { to, .. } = event {
@@ -51,6 +56,9 @@ impl Owner {
                 SpeakerOutput::Settled => self.tell_best_paths(&BestPathEvent::Settled, |_| true),
             }
         }
+        if deleted || !changed.is_empty() {
+            self.follow_transports();
+        }
         self.tell_neighbors(changed);
         if self.feeding && self.best_paths.is_empty() {
             self.feeding = false;
@@ -61,17 +69,25 @@ impl Owner {
         }
     }
 
-    fn dial(&mut self, peer: IpAddr, port: u16) {
+    fn dial(&mut self, (peer, port): (IpAddr, u16), transport: Box<Transport>) {
         let number = self.number();
         let (events, options) = (self.events.clone(), self.options.clone());
         let task = self.tasks.spawn(async move {
-            let result = dial::dial(SocketAddr::new(peer, port), &options).await;
+            let result = dial::dial(SocketAddr::new(peer, port), &transport, &options).await;
             if events.send(Event::Dialled { peer, number, result }).await.is_err() {
                 tracing::debug!(%peer, "dialled a neighbor while stopping");
             }
         });
         if let Some((_, replaced)) = self.dials.insert(peer, (number, task)) {
             replaced.abort();
+        }
+    }
+
+    /// Listeners know keys and TTLs before a neighbour can be told that it is configured.
+    fn follow_transports(&self) {
+        if let Some(listeners) = &self.listeners {
+            let all = || self.speaker.transports().map(|(peer, transport)| (peer, transport.clone()));
+            listeners.transports(|| Transports::new(all().collect()));
         }
     }
 

@@ -21,7 +21,7 @@ fn announce(raw: &mut Raw, prefixes: core::ops::Range<u8>) {
     raw.say(OUTBOUND, &bytes);
 }
 
-fn update(prefixes: core::ops::Range<u8>) -> Vec<u8> {
+pub(super) fn update(prefixes: core::ops::Range<u8>) -> Vec<u8> {
     let segments = vec![Segment { kind: SegmentKind::Sequence, asns: vec![65100] }];
     let attributes = Attributes { as_path: AsPath { segments }, ..Attributes::default() };
     let next_hop = NextHop { address: ip(2), link_local: None };

@@ -6,7 +6,7 @@ use sart_bgp::config::{NeighborConfig, PrefixLimit};
 
 use super::super::raw::{RawNeighbor, RawPrefixLimit};
 use super::super::{Fault, Marks, policy};
-use super::{A_ROUTER_ID, line, value};
+use super::{A_ROUTER_ID, line, session, value};
 
 pub(super) fn neighbor(raw: RawNeighbor, marks: &mut Marks) -> Result<NeighborConfig, Fault> {
     let address: IpAddr = value("neighbors[].address", &raw.address, "an IPv4 or IPv6 address")?;
@@ -36,6 +36,9 @@ pub(super) fn neighbor(raw: RawNeighbor, marks: &mut Marks) -> Result<NeighborCo
         marks.add(at("shutdown"), &text.value, line(text));
         config.shutdown = Some(text.value.clone());
     }
+    config.transport = session::transport(&at, &raw, marks)?;
+    config.features = session::features(&at, &raw, marks)?;
+    config.families = session::families(&at, &raw)?;
     config.passive = raw.passive;
     config.groups = raw.groups;
     config.port = raw.port.unwrap_or_default();
