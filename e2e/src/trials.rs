@@ -5,6 +5,7 @@ mod agent;
 mod audit;
 mod leader;
 mod load;
+mod pods;
 mod restart;
 mod sart;
 
@@ -47,6 +48,11 @@ pub const TRIALS: &[Trial] = &[
         name: "leader-kill",
         shows: "killing the leading controller during 200 creations and deletions gives no VIP two owners and leaks none",
         run: leader::kill,
+    },
+    Trial {
+        name: "pod-churn",
+        shows: "200 pods in waves of 60 with agents and controller killed: one holder per address, and nothing left (lab up --dual)",
+        run: pods::churn,
     },
 ];
 

@@ -16,10 +16,11 @@ use crate::cli::Mode;
 use crate::dataplane::PodPath;
 use crate::engine::{Engine, Orders, orders};
 use crate::event::Event;
-use crate::ipam::{self, AddressBook, Wiring};
+use crate::ipam::Wiring;
 use crate::lock::{self, LockError};
 use crate::metrics::Metrics;
 use crate::node::Observed;
+use crate::pods::{self, Places};
 use crate::proxy::ProxyWatch;
 use crate::settings::Settings;
 use crate::speaker::SpeakerClient;
@@ -89,28 +90,19 @@ pub async fn run(settings: Settings, background: &Handle) -> Result<(), AgentErr
     // What is spawned from here on, connections of a new client included, belongs to the other runtime.
     let entered = background.enter();
     let client = client(config)?;
-    let _book = (settings.mode != Mode::Lb).then(|| pods(&mut tasks, &settings, &client, (&orders, &events)));
-    spawn_executors(&mut tasks, settings, client, (orders, events, metrics))?;
+    let path = PodPath::default();
+    if settings.mode != Mode::Lb {
+        let wiring = Wiring {
+            client: client.clone(),
+            node: settings.node.clone(),
+            events: events.clone(),
+            announced: orders.announced.clone(),
+        };
+        pods::spawn(&mut tasks, wiring, path.clone(), Places::default());
+    }
+    spawn_executors(&mut tasks, (settings, path), client, (orders, events, metrics))?;
     drop(entered);
     wait(tasks).await
-}
-
-/// Starts what looks after this node's blocks and the addresses of its pods.
-fn pods(
-    tasks: &mut JoinSet<()>,
-    settings: &Settings,
-    client: &Client,
-    (orders, events): (&Orders, &Sender<Event>),
-) -> AddressBook {
-    let book = AddressBook::new(ipam::book::COOL_DOWN, Some((client.clone(), Handle::current())));
-    let wiring = Wiring {
-        client: client.clone(),
-        node: settings.node.clone(),
-        events: events.clone(),
-        announced: orders.announced.clone(),
-    };
-    ipam::spawn(tasks, wiring, &book);
-    book
 }
 
 fn client(config: Config) -> Result<Client, AgentError> {
@@ -119,12 +111,12 @@ fn client(config: Config) -> Result<Client, AgentError> {
 
 fn spawn_executors(
     tasks: &mut JoinSet<()>,
-    settings: Settings,
+    (settings, path): (Settings, PodPath),
     client: Client,
     (orders, events, metrics): (Orders, Sender<Event>, Metrics),
 ) -> Result<(), AgentError> {
     let pins = dataplane::Config { pin_root: settings.bpf_root };
-    let thread = forwarding::spawn(pins, PodPath::default(), orders.forwarding, events.clone());
+    let thread = forwarding::spawn(pins, path, orders.forwarding, events.clone());
     thread.map_err(|source| AgentError::System { step: "start the dataplane's thread", source })?;
     tasks.spawn(ProxyWatch::new(settings.kube_proxy_health, events.clone()).run());
     tasks.spawn(UplinkWatch::new(settings.uplinks, orders.peers, events).run());

@@ -11,6 +11,7 @@ pub mod ipam;
 pub mod lock;
 pub mod metrics;
 pub mod node;
+pub mod pods;
 pub mod proxy;
 pub mod settings;
 pub mod speaker;

@@ -28,6 +28,22 @@ pub(crate) enum Command {
     Bgp(BgpArgs),
     /// The route manager (sart-fibd).
     Fib(FibArgs),
+    /// Pools and blocks of addresses, as the cluster holds them (by KUBECONFIG or the pod's account).
+    Ipam(IpamArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct IpamArgs {
+    #[command(subcommand)]
+    pub(crate) command: IpamCommand,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum IpamCommand {
+    /// Each pool: how many blocks are cut and left, and which nodes wait for one.
+    Pools,
+    /// Each block: its prefix, its node, and whether the node is lost.
+    Blocks,
 }
 
 #[derive(Debug, clap::Args)]

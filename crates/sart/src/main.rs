@@ -3,6 +3,7 @@
 mod args;
 mod bgp;
 mod fib;
+mod ipam;
 mod output;
 
 use std::process::ExitCode;
@@ -36,6 +37,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Command::Bgp(bgp) => bgp::run(bgp, args.output, &mut out).await,
         Command::Fib(fib) => {
             let text = fib::run(fib, args.output).await?;
+            out.put(&text).map(|_| ())
+        }
+        Command::Ipam(ipam) => {
+            let text = ipam::run(ipam, args.output).await?;
             out.put(&text).map(|_| ())
         }
     }

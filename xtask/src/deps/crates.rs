@@ -21,7 +21,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("sart-telemetry", 2, &[]),
     // The plugin's binary is a shell; its library is the contract that the agent serves.
     ("sart-cni", 2, &[]),
-    ("sart", 3, &["sart-rpc", "sart-api", "sart-telemetry"]),
+    ("sart", 3, &["sart-rpc", "sart-api", "sart-ipam", "sart-telemetry"]),
     ("sart-bgpd", 3, &["sart-bgp", "sart-fib", "sart-netlink", "sart-rpc", "sart-telemetry"]),
     (
         "sart-agent",

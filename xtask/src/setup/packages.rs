@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Why each package is needed is in its line; nothing else is installed.
-const PACKAGES: [&str; 20] = [
+const PACKAGES: [&str; 21] = [
     "bird2",                       // a peer of the speaker's tests and benches
     "bpftool",                     // shows the pinned objects
     "build-essential",             // linker and static libc of our binaries
@@ -20,6 +20,7 @@ const PACKAGES: [&str; 20] = [
     "gobgpd",                      // a peer of the speaker's tests and benches
     "iproute2",                    // links and routes of the lab
     "iptables",                    // kube-proxy
+    "iputils-ping",                // pods of the lab reach each other
     "llvm-22-dev",                 // BPF linker
     "nftables",                    // inventory and tests
     "openssl",                     // the lab's certificates
