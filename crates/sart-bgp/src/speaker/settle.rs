@@ -15,7 +15,8 @@ const WITHOUT_MARKER: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Settle {
     Unconfigured,
-    Until(Duration),
+    /// Until the limit, and when it was looked at last.
+    Until(Duration, Duration),
     Done,
 }
 
@@ -31,13 +32,14 @@ impl Settle {
     /// The first configuration starts the clock.
     pub(super) fn configured(&mut self, now: Duration) {
         if *self == Self::Unconfigured {
-            *self = Self::Until(now + LIMIT);
+            *self = Self::Until(now + LIMIT, now);
         }
     }
 
     pub(super) fn deadline<'a>(&self, neighbors: impl Iterator<Item = &'a Neighbor>) -> Option<Duration> {
-        let Self::Until(limit) = *self else { return None };
-        neighbors.filter_map(waits_until).chain([limit]).min()
+        let Self::Until(limit, looked) = *self else { return None };
+        // A wait that is over while another neighbour is not there yet must not wake anybody again and again.
+        neighbors.filter_map(waits_until).filter(|until| *until > looked).chain([limit]).min()
     }
 
     /// Looks again. Whether it has just become true. Without neighbours there is nobody to wait for yet, so the limit
@@ -47,11 +49,9 @@ impl Settle {
         mut neighbors: impl ExactSizeIterator<Item = &'a Neighbor>,
         now: Duration,
     ) -> bool {
-        let Self::Until(limit) = *self else { return false };
+        let Self::Until(limit, _) = *self else { return false };
         let done = now >= limit || (neighbors.len() > 0 && neighbors.all(|neighbor| told_all(neighbor, now)));
-        if done {
-            *self = Self::Done;
-        }
+        *self = if done { Self::Done } else { Self::Until(limit, now) };
         done
     }
 }
