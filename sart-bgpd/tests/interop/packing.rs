@@ -108,15 +108,5 @@ fn load_under_listings(purpose: &str) -> anyhow::Result<()> {
 #[test]
 fn c4_hold_times_of_three_seconds_survive_a_load_and_full_listings() {
     needs!(missing());
-    // A machine that does ten other things may starve either side of such a session for three seconds; it does not do so
-    // three times in a row.
-    let tries = ["c4a", "c4b", "c4c"].map(|purpose| move || load_under_listings(purpose));
-    let mut errors = Vec::new();
-    for attempt in tries {
-        match attempt() {
-            Ok(()) => return,
-            Err(error) => errors.push(format!("{error:#}")),
-        }
-    }
-    panic!("{}", errors.join("\n"));
+    load_under_listings("c4").unwrap();
 }
