@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Why each package is needed is in its line; nothing else is installed.
-const PACKAGES: [&str; 21] = [
+const PACKAGES: [&str; 23] = [
     "bird2",                       // a peer of the speaker's tests and benches
     "bpftool",                     // shows the pinned objects
     "build-essential",             // linker and static libc of our binaries
@@ -17,6 +17,7 @@ const PACKAGES: [&str; 21] = [
     "containernetworking-plugins", // pod network of the lab
     "curl",                        // the lab's client
     "frr",                         // the lab's routers
+    "git",                         // puts known defects back, in a tree of their own
     "gobgpd",                      // a peer of the speaker's tests and benches
     "iproute2",                    // links and routes of the lab
     "iptables",                    // kube-proxy
@@ -25,6 +26,7 @@ const PACKAGES: [&str; 21] = [
     "nftables",                    // inventory and tests
     "openssl",                     // the lab's certificates
     "runc",                        // the lab's containers
+    "procps",                      // `sysctl` in the tests' namespaces
     "rust-web-src",                // `core` for the BPF object
     "rustc-web",                   // builds the BPF object
     "tcpdump",                     // packet timestamps
