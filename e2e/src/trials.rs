@@ -12,6 +12,7 @@ mod sart;
 use anyhow::{Result, bail};
 
 use crate::Lab;
+use crate::lab::topology::PodNetwork;
 
 /// One trial.
 pub struct Trial {
@@ -19,6 +20,8 @@ pub struct Trial {
     pub name: &'static str,
     /// What it shows, in a sentence.
     pub shows: &'static str,
+    /// Whether it needs a lab whose pods get their network from sart (`lab up --dual`).
+    needs_pods: bool,
     run: fn(&Lab) -> Result<String>,
 }
 
@@ -27,36 +30,42 @@ pub const TRIALS: &[Trial] = &[
     Trial {
         name: "agent-kill",
         shows: "killing every agent with -9 during 2,000 requests to a Local VIP loses none",
+        needs_pods: false,
         run: agent::kill,
     },
     Trial {
         name: "agent-roll",
         shows: "rolling the agents to a second image during 2,000 requests to a Local VIP loses none",
+        needs_pods: false,
         run: agent::roll,
     },
     Trial {
         name: "no-bpf",
         shows: "without CAP_BPF traffic flows, the condition says why, and only serving nodes announce",
+        needs_pods: false,
         run: agent::without_bpf,
     },
     Trial {
         name: "restart-quiet",
         shows: "killing controller, agents and route managers with -9 while nothing changes costs no write to a Service and no UPDATE",
+        needs_pods: false,
         run: restart::quiet,
     },
     Trial {
         name: "leader-kill",
         shows: "killing the leading controller during 200 creations and deletions gives no VIP two owners and leaks none",
+        needs_pods: false,
         run: leader::kill,
     },
     Trial {
         name: "pod-churn",
         shows: "200 pods in waves of 60 with agents and controller killed: one holder per address, and nothing left (lab up --dual)",
+        needs_pods: true,
         run: pods::churn,
     },
 ];
 
-/// Runs the trials whose names are given, or all.
+/// Runs the trials whose names are given, or all that this lab is made for.
 ///
 /// # Errors
 /// If a name is unknown, or a trial failed: the message names each.
@@ -68,6 +77,10 @@ pub fn run(lab: &Lab, names: &[String], mut say: impl FnMut(&str)) -> Result<()>
     for trial in TRIALS.iter().filter(|trial| names.is_empty() || names.iter().any(|name| name == trial.name))
     {
         say(&format!("trial {}: {}", trial.name, trial.shows));
+        if trial.needs_pods && names.is_empty() && lab.topology.pods != PodNetwork::Sart {
+            say("  skipped: this lab gives pods their network itself; it runs on one of `lab up --dual`");
+            continue;
+        }
         match (trial.run)(lab) {
             Ok(figure) => say(&format!("  passed: {figure}")),
             Err(error) => {

@@ -31,7 +31,7 @@ type Residue = BTreeMap<String, (usize, usize, usize)>;
 /// See the table of trials.
 pub(super) fn churn(lab: &Lab) -> Result<String> {
     if lab.topology.pods != PodNetwork::Sart {
-        return Ok("not run: this lab gives pods their network itself".to_owned());
+        bail!("this lab gives pods their network itself; make one with `lab up --dual`");
     }
     let kubectl = lab.kubectl()?;
     let (before, blocks) = (residue(lab)?, blocks(lab)?);
