@@ -231,25 +231,24 @@ const fn octets(len: u8) -> usize {
 impl V4Route {
     /// Appends the route, with its path identifier if `path_ids`. The length must be at most 32.
     pub fn encode(&self, path_ids: bool, out: &mut Vec<u8>) {
-        if path_ids {
-            out.extend_from_slice(&self.path_id.to_be_bytes());
-        }
-        out.push(self.len);
-        let bits = self.bits.to_be_bytes();
-        out.extend_from_slice(bits.get(..octets(self.len)).unwrap_or(&bits));
+        put_route(path_ids.then_some(self.path_id), self.len, &self.bits.to_be_bytes(), out);
     }
 }
 
 impl V6Route {
     /// Appends the route, with its path identifier if `path_ids`. The length must be at most 128.
     pub fn encode(&self, path_ids: bool, out: &mut Vec<u8>) {
-        if path_ids {
-            out.extend_from_slice(&self.path_id.to_be_bytes());
-        }
-        out.push(self.len);
-        let bits = self.bits.to_be_bytes();
-        out.extend_from_slice(bits.get(..octets(self.len)).unwrap_or(&bits));
+        put_route(path_ids.then_some(self.path_id), self.len, &self.bits.to_be_bytes(), out);
     }
+}
+
+/// Appends a route; `bits` are all octets of its address.
+fn put_route(path_id: Option<u32>, len: u8, bits: &[u8], out: &mut Vec<u8>) {
+    if let Some(path_id) = path_id {
+        out.extend_from_slice(&path_id.to_be_bytes());
+    }
+    out.push(len);
+    out.extend_from_slice(bits.get(..octets(len)).unwrap_or(bits));
 }
 
 /// Appends one prefix, with that path identifier if there is one.
