@@ -21,6 +21,4 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use self::pack::{
-    Announcer, Packed, WireForm, Withdrawer, end_of_rib, pack_announcements, pack_withdrawals,
-};
+pub use self::pack::{Packed, UpdateWriter, WireForm, end_of_rib, pack_announcements, pack_withdrawals};

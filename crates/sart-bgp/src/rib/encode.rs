@@ -10,7 +10,7 @@ use super::table::{DestId, Table};
 use crate::family::Family;
 use crate::wire::attr::{AttrBlock, NextHop};
 use crate::wire::nlri::{V4Route, V6Route};
-use crate::wire::{Announcer, WireForm, Withdrawer};
+use crate::wire::{UpdateWriter, WireForm};
 
 /// A list up to this length fits any message in any form, whatever else is in it: twice as long for two-octet AS numbers,
 /// beside a next hop and the longest prefix.
@@ -19,7 +19,8 @@ const SMALL: usize = 1900;
 /// Whether one route with these attributes fits a message of the form.
 pub(crate) fn fits(canonical: &[u8], (family, next_hop): (Family, NextHop), form: WireForm) -> bool {
     canonical.len() <= SMALL
-        || Announcer::new(&mut Vec::new(), AttrBlock::new(canonical), next_hop, family, form).is_ok()
+        || UpdateWriter::announcing(&mut Vec::new(), AttrBlock::new(canonical), next_hop, family, form)
+            .is_ok()
 }
 
 /// Messages in the making.
@@ -51,31 +52,24 @@ impl<'a> Packer<'a> {
     /// Appends one set's routes, each with its path identifier; no set withdraws.
     pub(crate) fn put(&mut self, set: SetId, routes: impl Iterator<Item = (DestId, u32)>) {
         let form = self.group.form(self.family);
-        let written = if set.is_some() {
+        let mut writer = if set.is_some() {
             let Some(next_hop) = next_hop(self.sets, self.hops, (self.group, self.family), set) else {
                 return;
             };
             let attributes = AttrBlock::new(self.sets.canonical(set));
-            let announcer = Announcer::new(&mut self.bytes, attributes, next_hop, self.family, form);
+            let writer = UpdateWriter::announcing(&mut self.bytes, attributes, next_hop, self.family, form);
             // It was found to fit when it was chosen.
-            let Ok(mut announcer) = announcer else { return };
-            for (dest, id) in routes {
-                match self.table.key(dest) {
-                    Key::V4 { bits, len } => announcer.push_v4(V4Route { path_id: id, bits, len }),
-                    Key::V6 { bits, len } => announcer.push_v6(V6Route { path_id: id, bits, len }),
-                }
-            }
-            announcer.finish()
+            let Ok(writer) = writer else { return };
+            writer
         } else {
-            let mut withdrawer = Withdrawer::new(&mut self.bytes, self.family, form);
-            for (dest, id) in routes {
-                match self.table.key(dest) {
-                    Key::V4 { bits, len } => withdrawer.push_v4(V4Route { path_id: id, bits, len }),
-                    Key::V6 { bits, len } => withdrawer.push_v6(V6Route { path_id: id, bits, len }),
-                }
-            }
-            withdrawer.finish()
+            UpdateWriter::withdrawing(&mut self.bytes, self.family, form)
         };
-        self.messages += written as u64;
+        for (dest, path_id) in routes {
+            match self.table.key(dest) {
+                Key::V4 { bits, len } => writer.push_v4(V4Route { path_id, bits, len }),
+                Key::V6 { bits, len } => writer.push_v6(V6Route { path_id, bits, len }),
+            }
+        }
+        self.messages += writer.finish() as u64;
     }
 }

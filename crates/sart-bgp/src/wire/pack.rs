@@ -42,10 +42,11 @@ impl WireForm {
     }
 }
 
+/// Writes UPDATEs: routes of one family that are announced with the same attributes and next hop, or that are withdrawn.
 /// Routes go into the message as they are handed over; a full message is closed and the next one begun with the same
-/// head. Dropping it without [`Announcer::finish`] leaves an unfinished message in the buffer.
+/// head. Dropping it without [`UpdateWriter::finish`] leaves an unfinished message in the buffer.
 #[derive(Debug)]
-struct Stream<'o> {
+pub struct UpdateWriter<'o> {
     out: &'o mut Vec<u8>,
     /// Where the open message begins.
     start: usize,
@@ -71,22 +72,14 @@ enum Body {
     Multiprotocol,
 }
 
-/// Writes UPDATEs that announce routes with the same attributes and next hop.
-#[derive(Debug)]
-pub struct Announcer<'o>(Stream<'o>);
-
-/// Writes UPDATEs that withdraw routes of one family.
-#[derive(Debug)]
-pub struct Withdrawer<'o>(Stream<'o>);
-
-impl<'o> Announcer<'o> {
+impl<'o> UpdateWriter<'o> {
     /// Begins to append messages to `out`. IPv4 routes with an IPv4 next hop go in the classic form, all others in
     /// MP_REACH_NLRI, which comes first (RFC 7606 section 5.1).
     ///
     /// # Errors
     /// If the attributes leave no room for a route: it must not be announced then (RFC 4271 section 9.2). Nothing is
     /// appended.
-    pub fn new(
+    pub fn announcing(
         out: &'o mut Vec<u8>,
         attributes: AttrBlock<'_>,
         next_hop: NextHop,
@@ -110,34 +103,12 @@ impl<'o> Announcer<'o> {
                 Body::Multiprotocol
             }
         };
-        Stream::new(out, start, tail, body, (family, form)).map(Self)
+        Self::with_head(out, start, tail, body, (family, form))
     }
 
-    /// Adds an IPv4 route; the family must be that.
-    pub fn push_v4(&mut self, route: V4Route) {
-        self.0.push(|path_ids, out| route.encode(path_ids, out));
-    }
-
-    /// Adds an IPv6 route; the family must be that.
-    pub fn push_v6(&mut self, route: V6Route) {
-        self.0.push(|path_ids, out| route.encode(path_ids, out));
-    }
-
-    /// Adds a route, which must be of the family. `path_id` is left out if the form has none.
-    pub fn push(&mut self, path_id: u32, prefix: &IpNet) {
-        self.0.push(|path_ids, out| nlri::encode(prefix, path_ids.then_some(path_id), out));
-    }
-
-    /// Closes the last message; how many were written, 0 if there was no route.
-    pub fn finish(self) -> usize {
-        self.0.finish()
-    }
-}
-
-impl<'o> Withdrawer<'o> {
     /// Begins to append messages to `out`: IPv4 routes go in the classic form, all others in MP_UNREACH_NLRI.
     #[must_use]
-    pub fn new(out: &'o mut Vec<u8>, family: Family, form: WireForm) -> Self {
+    pub fn withdrawing(out: &'o mut Vec<u8>, family: Family, form: WireForm) -> Self {
         let start = out.len();
         begin(out);
         let body = if family == Family::IPV4_UNICAST {
@@ -152,38 +123,25 @@ impl<'o> Withdrawer<'o> {
         let tail = if body == Body::Withdrawn { vec![0, 0] } else { Vec::new() };
         let head = out.len() - start;
         let room = form.max_len() - head - tail.len();
-        Self(Stream { out, start, head, room, tail, body, path_ids: form.path_ids, messages: 0 })
+        Self { out, start, head, room, tail, body, path_ids: form.path_ids, messages: 0 }
     }
 
     /// Adds an IPv4 route; the family must be that.
     pub fn push_v4(&mut self, route: V4Route) {
-        self.0.push(|path_ids, out| route.encode(path_ids, out));
+        self.put(|path_ids, out| route.encode(path_ids, out));
     }
 
     /// Adds an IPv6 route; the family must be that.
     pub fn push_v6(&mut self, route: V6Route) {
-        self.0.push(|path_ids, out| route.encode(path_ids, out));
+        self.put(|path_ids, out| route.encode(path_ids, out));
     }
 
     /// Adds a route, which must be of the family. `path_id` is left out if the form has none.
     pub fn push(&mut self, path_id: u32, prefix: &IpNet) {
-        self.0.push(|path_ids, out| nlri::encode(prefix, path_ids.then_some(path_id), out));
+        self.put(|path_ids, out| nlri::encode(prefix, path_ids.then_some(path_id), out));
     }
 
-    /// Closes the last message; how many were written, 0 if there was no route.
-    pub fn finish(self) -> usize {
-        self.0.finish()
-    }
-}
-
-/// Appends a header whose length is still open.
-fn begin(out: &mut Vec<u8>) {
-    out.extend_from_slice(&MARKER);
-    out.extend_from_slice(&[0, 0, MessageKind::Update.code()]);
-}
-
-impl<'o> Stream<'o> {
-    fn new(
+    fn with_head(
         out: &'o mut Vec<u8>,
         start: usize,
         tail: Vec<u8>,
@@ -204,7 +162,7 @@ impl<'o> Stream<'o> {
         }
     }
 
-    fn push(&mut self, encode: impl FnOnce(bool, &mut Vec<u8>)) {
+    fn put(&mut self, encode: impl FnOnce(bool, &mut Vec<u8>)) {
         let before = self.out.len();
         encode(self.path_ids, self.out);
         if self.out.len() - self.start - self.head <= self.room {
@@ -249,7 +207,8 @@ impl<'o> Stream<'o> {
         }
     }
 
-    fn finish(mut self) -> usize {
+    /// Closes the last message; how many were written, 0 if there was no route.
+    pub fn finish(mut self) -> usize {
         if self.out.len() == self.start + self.head {
             self.out.truncate(self.start);
         } else {
@@ -257,6 +216,12 @@ impl<'o> Stream<'o> {
         }
         self.messages
     }
+}
+
+/// Appends a header whose length is still open.
+fn begin(out: &mut Vec<u8>) {
+    out.extend_from_slice(&MARKER);
+    out.extend_from_slice(&[0, 0, MessageKind::Update.code()]);
 }
 
 /// Encoded messages.
@@ -275,7 +240,7 @@ pub struct Packed {
 pub fn pack_withdrawals(prefixes: &[IpNet]) -> Packed {
     let mut packed = Packed::default();
     for family in Family::SUPPORTED {
-        let mut withdrawer = Withdrawer::new(&mut packed.bytes, family, WireForm::default());
+        let mut withdrawer = UpdateWriter::withdrawing(&mut packed.bytes, family, WireForm::default());
         for prefix in prefixes.iter().filter(|prefix| Family::of_prefix(prefix) == family) {
             withdrawer.push(0, prefix);
         }
@@ -298,7 +263,7 @@ pub fn pack_announcements(
     let mut list = Vec::new();
     let announcer = attributes.encode(&mut list).and_then(|()| {
         let form = WireForm { as4, ..WireForm::default() };
-        Announcer::new(&mut packed.bytes, AttrBlock::new(&list), next_hop, family, form)
+        UpdateWriter::announcing(&mut packed.bytes, AttrBlock::new(&list), next_hop, family, form)
     });
     let Ok(mut announcer) = announcer else {
         packed.oversized = prefixes.to_vec();
@@ -315,7 +280,7 @@ pub fn pack_announcements(
 #[must_use]
 pub fn end_of_rib(family: Family) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut marker = Withdrawer::new(&mut out, family, WireForm::default()).0;
+    let mut marker = UpdateWriter::withdrawing(&mut out, family, WireForm::default());
     marker.close();
     out
 }

@@ -11,7 +11,7 @@ use sart_bgp::wire::capability::{AddPathMode, Capability, GracefulRestart, Role}
 use sart_bgp::wire::message::{HEADER_LEN, keepalive};
 use sart_bgp::wire::notification::Notification;
 use sart_bgp::wire::open::Open;
-use sart_bgp::wire::{Announcer, WireForm, Withdrawer, end_of_rib};
+use sart_bgp::wire::{UpdateWriter, WireForm, end_of_rib};
 
 fn body(message: &[u8]) -> Vec<u8> {
     message.get(HEADER_LEN..).unwrap_or_default().to_vec()
@@ -118,7 +118,7 @@ pub(super) fn updates() -> Vec<Vec<u8>> {
             );
         }
         let mut out = Vec::new();
-        let mut withdrawer = Withdrawer::new(&mut out, family, form);
+        let mut withdrawer = UpdateWriter::withdrawing(&mut out, family, form);
         prefixes.iter().for_each(|prefix| withdrawer.push(3, prefix));
         withdrawer.finish();
         seeds.push(tagged(options, &body(&out)));
@@ -137,7 +137,7 @@ fn announcement(
     let mut list = Vec::new();
     attributes.encode(&mut list).ok()?;
     let mut out = Vec::new();
-    let mut announcer = Announcer::new(&mut out, AttrBlock::new(&list), next_hop, family, form).ok()?;
+    let mut announcer = UpdateWriter::announcing(&mut out, AttrBlock::new(&list), next_hop, family, form).ok()?;
     prefixes.iter().for_each(|prefix| announcer.push(3, prefix));
     announcer.finish();
     Some(body(&out))

@@ -6,7 +6,7 @@ use sart_bgp::wire::fault::FaultClass;
 use sart_bgp::wire::message::HEADER_LEN;
 use sart_bgp::wire::nlri::Nlri;
 use sart_bgp::wire::update::{Announcement, Scratch, UpdateContext, UpdateView};
-use sart_bgp::wire::{Announcer, WireForm, Withdrawer};
+use sart_bgp::wire::{UpdateWriter, WireForm};
 
 /// Bits of the byte in front: what the session negotiated.
 const AS4: u8 = 1;
@@ -100,7 +100,7 @@ fn announced_again(part: &Announcement<'_>, block: AttrBlock<'_>, context: &Upda
     }
     let form = WireForm { as4: context.as4, extended: true, path_ids: part.nlri.has_path_ids() };
     let mut out = Vec::new();
-    let Ok(mut announcer) = Announcer::new(&mut out, block, part.next_hop, family, form) else { return };
+    let Ok(mut announcer) = UpdateWriter::announcing(&mut out, block, part.next_hop, family, form) else { return };
     part.nlri.prefixes().for_each(|(path_id, prefix)| announcer.push(path_id, &prefix));
     if announcer.finish() != 1 {
         return;
@@ -126,7 +126,7 @@ fn withdrawn_again(nlri: &Nlri<'_>, context: &UpdateContext) {
     }
     let form = WireForm { as4: true, extended: true, path_ids: nlri.has_path_ids() };
     let mut out = Vec::new();
-    let mut withdrawer = Withdrawer::new(&mut out, nlri.family(), form);
+    let mut withdrawer = UpdateWriter::withdrawing(&mut out, nlri.family(), form);
     nlri.prefixes().for_each(|(path_id, prefix)| withdrawer.push(path_id, &prefix));
     if withdrawer.finish() != 1 {
         return;

@@ -15,7 +15,7 @@ use crate::wire::attr::{AsPath, Attributes, NextHop, Segment, SegmentKind};
 use crate::wire::frame::Framer;
 use crate::wire::message::MessageKind;
 use crate::wire::refresh::{RefreshSubtype, RouteRefresh};
-use crate::wire::{WireForm, Withdrawer};
+use crate::wire::{UpdateWriter, WireForm};
 
 const P: &str = "10.0.0.0/24";
 
@@ -204,7 +204,8 @@ fn criterion_21_paths_of_one_neighbor_live_and_die_by_their_identifiers() {
         let block = crate::wire::attr::AttrBlock::new(&list);
         let mut bytes = Vec::new();
         let mut announcer =
-            crate::wire::Announcer::new(&mut bytes, block, next_hop, Family::IPV4_UNICAST, form).unwrap();
+            crate::wire::UpdateWriter::announcing(&mut bytes, block, next_hop, Family::IPV4_UNICAST, form)
+                .unwrap();
         announcer.push(u32::from(id), &net(P));
         announcer.finish();
         rib.receive(ip(1), &bytes[19..], NOW).unwrap();
@@ -215,7 +216,7 @@ fn criterion_21_paths_of_one_neighbor_live_and_die_by_their_identifiers() {
     };
     assert_eq!(shown(&rib), (2, 8));
     let mut bytes = Vec::new();
-    let mut withdrawer = Withdrawer::new(&mut bytes, Family::IPV4_UNICAST, form);
+    let mut withdrawer = UpdateWriter::withdrawing(&mut bytes, Family::IPV4_UNICAST, form);
     withdrawer.push(8, &net(P));
     withdrawer.finish();
     rib.receive(ip(1), &bytes[19..], NOW).unwrap();

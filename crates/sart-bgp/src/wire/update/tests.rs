@@ -7,7 +7,7 @@ use crate::family::Family;
 use crate::wire::attr::{AsPath, AttrBlock, Attributes, NextHop, Segment, SegmentKind};
 use crate::wire::frame::Framer;
 use crate::wire::nlri::V4Route;
-use crate::wire::{Announcer, WireForm, Withdrawer};
+use crate::wire::{UpdateWriter, WireForm};
 
 fn context() -> UpdateContext {
     UpdateContext { as4: true, internal: true, families: Family::SUPPORTED.to_vec(), ..Default::default() }
@@ -137,10 +137,11 @@ fn every_form_of_message_is_packed_full_and_read_back() {
         let mut out = vec![];
         let hop = next_hop(hop);
         let mut announcer =
-            Announcer::new(&mut out, AttrBlock::new(&list), hop, Family::IPV4_UNICAST, form).unwrap();
+            UpdateWriter::announcing(&mut out, AttrBlock::new(&list), hop, Family::IPV4_UNICAST, form)
+                .unwrap();
         sent.iter().for_each(|route| announcer.push_v4(*route));
         let announcements = announcer.finish();
-        let mut withdrawer = Withdrawer::new(&mut out, Family::IPV4_UNICAST, form);
+        let mut withdrawer = UpdateWriter::withdrawing(&mut out, Family::IPV4_UNICAST, form);
         sent.iter().for_each(|route| withdrawer.push_v4(*route));
         let withdrawals = withdrawer.finish();
         let reader = UpdateContext {
@@ -160,13 +161,15 @@ fn every_form_of_message_is_packed_full_and_read_back() {
 #[test]
 fn without_routes_no_message_is_written() {
     let mut out = vec![7];
-    assert_eq!(Withdrawer::new(&mut out, Family::IPV6_UNICAST, WireForm::default()).finish(), 0);
+    assert_eq!(UpdateWriter::withdrawing(&mut out, Family::IPV6_UNICAST, WireForm::default()).finish(), 0);
     let hop = next_hop("192.0.2.1");
     let block = AttrBlock::default();
-    let announcer = Announcer::new(&mut out, block, hop, Family::IPV4_UNICAST, WireForm::default());
+    let announcer = UpdateWriter::announcing(&mut out, block, hop, Family::IPV4_UNICAST, WireForm::default());
     assert_eq!(announcer.unwrap().finish(), 0);
     let long = vec![0; 4090];
     let block = AttrBlock::new(&long);
-    assert!(Announcer::new(&mut out, block, hop, Family::IPV4_UNICAST, WireForm::default()).is_err());
+    assert!(
+        UpdateWriter::announcing(&mut out, block, hop, Family::IPV4_UNICAST, WireForm::default()).is_err()
+    );
     assert_eq!(out, [7]);
 }
