@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use sart_telemetry::{LogFormat, LogOptions};
 use serde::Deserialize;
+
+use crate::cni::install;
 
 /// Which half of sart runs.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
@@ -22,15 +24,18 @@ pub enum Mode {
 
 /// Node agent of sart: announces this node's load-balancer addresses and programs its kernel.
 #[derive(Debug, Default, Parser)]
-#[command(name = "sart-agent", version, about)]
+#[command(name = "sart-agent", version, about, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    /// Something else than running
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// YAML file with the keys mode, http_port, speaker, bpf_root, uplinks, kube_proxy_health, lock_file; flags win over it
     #[arg(short, long)]
     pub file: Option<PathBuf>,
     /// Name of this node [default: $NODE_NAME, else $HOSTNAME]
     #[arg(long)]
     pub node_name: Option<String>,
-    /// Which half of sart runs; this release serves `lb` (`cni` and `dual` are taken and serve the same) [default: lb]
+    /// Which half of sart runs [default: lb]
     #[arg(long, value_enum)]
     pub mode: Option<Mode>,
     /// Port of /healthz, /readyz and /metrics [default: 8000]
@@ -57,6 +62,24 @@ pub struct Args {
     /// Write log lines as JSON
     #[arg(long)]
     pub log_json: bool,
+}
+
+/// What the agent's binary does besides running.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Take the CNI plugin and its configuration off this node: the configuration first, nobody else's file
+    UninstallCni(UninstallArgs),
+}
+
+/// Where the plugin was put.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct UninstallArgs {
+    /// The runtime's folder of plugins
+    #[arg(long, default_value = install::BINARIES)]
+    pub binaries: PathBuf,
+    /// The runtime's folder of configurations
+    #[arg(long, default_value = install::CONFIGURATIONS)]
+    pub configurations: PathBuf,
 }
 
 impl Args {

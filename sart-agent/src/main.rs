@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sart_agent::agent;
-use sart_agent::cli::Args;
+use sart_agent::cli::{Args, Command, UninstallArgs};
+use sart_agent::cni::Installer;
 use sart_agent::settings::Settings;
 use tokio::runtime::Builder;
 use tracing::{error, info};
@@ -27,6 +28,9 @@ fn main() -> ExitCode {
 
 fn start(args: Args) -> anyhow::Result<()> {
     sart_telemetry::logs::init(&args.log_options())?;
+    if let Some(Command::UninstallCni(places)) = args.command {
+        return uninstall(places);
+    }
     let settings = Settings::resolve(args, |name| std::env::var(name).ok())?;
     info!(version = env!("CARGO_PKG_VERSION"), node = settings.node, "sart-agent starts");
     // From a watch event to the order at the speaker everything runs on one thread: handing it on wakes nobody up. What
@@ -38,4 +42,15 @@ fn start(args: Args) -> anyhow::Result<()> {
     runtime.shutdown_background();
     background.shutdown_background();
     Ok(result?)
+}
+
+/// Nothing is asked of a running agent or of the API server: what is left are files.
+fn uninstall(places: UninstallArgs) -> anyhow::Result<()> {
+    let UninstallArgs { binaries, configurations } = places;
+    let removed = Installer { binaries, configurations, ..Installer::default() }.remove()?;
+    for path in &removed {
+        info!(path = %path.display(), "removed");
+    }
+    info!(files = removed.len(), "the runtime does not know the CNI plugin any more");
+    Ok(())
 }

@@ -14,6 +14,10 @@ pub use conflist::conflist;
 const BINARY: &str = "sart-cni";
 /// The version that was there before the last change, for a way back.
 const PREVIOUS: &str = ".sart-cni.previous";
+/// Where runtimes look for plugins.
+pub const BINARIES: &str = "/opt/cni/bin";
+/// Where runtimes look for configurations.
+pub const CONFIGURATIONS: &str = "/etc/cni/net.d";
 
 /// Where things come from and go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +55,8 @@ impl Default for Installer {
     fn default() -> Self {
         Self {
             source: Path::new("/").join(BINARY),
-            binaries: "/opt/cni/bin".into(),
-            configurations: "/etc/cni/net.d".into(),
+            binaries: BINARIES.into(),
+            configurations: CONFIGURATIONS.into(),
             name: "10-sart.conflist".to_owned(),
             socket: sart_cni::config::SOCKET.into(),
         }
@@ -107,22 +111,33 @@ impl Installer {
         Ok(true)
     }
 
-    /// Takes away what we put there: the configuration first, so that nobody calls a plugin that is gone.
+    /// Takes away what we put there, what a crash left half written included: the configuration first, so that nobody calls a
+    /// plugin that is gone. Returns what there was, in that order.
     ///
     /// # Errors
     /// See [`InstallError`]; what is gone already is none.
-    pub fn remove(&self) -> Result<(), InstallError> {
-        let ours =
-            [self.configurations.join(&self.name), self.binaries.join(BINARY), self.binaries.join(PREVIOUS)];
-        for path in &ours {
-            match fs::remove_file(path) {
+    pub fn remove(&self) -> Result<Vec<PathBuf>, InstallError> {
+        let (configuration, binary) = (self.configurations.join(&self.name), self.binaries.join(BINARY));
+        let partial = [partial(&configuration), partial(&binary)];
+        let mut ours = vec![configuration, binary, self.binaries.join(PREVIOUS)];
+        ours.extend(partial);
+        let mut removed = Vec::new();
+        for path in ours {
+            match fs::remove_file(&path) {
+                Ok(()) => removed.push(path),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed("remove", &path)(error)),
+            }
+        }
+        for folder in [&self.configurations, &self.binaries] {
+            match File::open(folder).and_then(|folder| folder.sync_all()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(failed("remove", path)(error));
+                    return Err(failed("sync", folder)(error));
                 }
                 _ => {}
             }
         }
-        Ok(())
+        Ok(removed)
     }
 }
 
@@ -130,15 +145,19 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o111 == 0o111)
 }
 
-/// A file beside the target, on disk, renamed over it. The suffix is none that a runtime reads; containerd takes note of a
-/// rename within its folder.
+/// A file beside the target, on disk, renamed over it; containerd takes note of a rename within its folder.
 fn put(target: &Path, bytes: &[u8], mode: u32) -> Result<(), InstallError> {
     let folder = target.parent().unwrap_or(Path::new("/"));
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let partial = folder.join(format!(".{name}.sart-new"));
+    let partial = partial(target);
     write(&partial, bytes, mode).map_err(failed("write", &partial))?;
     fs::rename(&partial, target).map_err(failed("replace", target))?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
+}
+
+/// Name of a file that is not whole yet; its suffix is none that a runtime reads.
+fn partial(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".{name}.sart-new"))
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {

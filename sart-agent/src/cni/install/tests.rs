@@ -110,8 +110,12 @@ fn cni_criterion_50_foreign_files_stay_and_removal_takes_only_ours() {
     installer.binary().unwrap();
     installer.configuration().unwrap();
     assert_eq!(names(&dir.path().join("net.d")), ["01-first.conflist", "05-other.conflist", "sub"]);
-    installer.remove().unwrap();
-    installer.remove().unwrap();
+    // What a crash in the middle of an upgrade leaves.
+    fs::write(dir.path().join("bin/.sart-cni.sart-new"), "half").unwrap();
+    let removed = installer.remove().unwrap();
+    let wanted = ["net.d/01-first.conflist", "bin/sart-cni", "bin/.sart-cni.sart-new"];
+    assert_eq!(removed, wanted.map(|name| dir.path().join(name)), "the configuration goes first");
+    assert_eq!(installer.remove().unwrap(), Vec::<PathBuf>::new());
     assert_eq!(names(&dir.path().join("net.d")), ["05-other.conflist", "sub"]);
     assert_eq!(names(&dir.path().join("bin")), ["portmap"]);
     assert_eq!(fs::read(dir.path().join("net.d/sub/x")).unwrap(), b"theirs");
