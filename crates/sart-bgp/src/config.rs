@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 
 use crate::policy::{PolicyConfig, PolicyError};
+use crate::rib::DecisionRules;
 use crate::wire::attr::Origin;
 
 /// The whole configuration of a speaker; [`crate::speaker::Speaker::apply_config`] makes the running one equal to it.
@@ -46,8 +47,10 @@ pub struct Global {
     pub router_id: Ipv4Addr,
     /// TCP port of the listener; 0 takes 179.
     pub port: u16,
-    /// Whether equally good paths form a multipath set (AS paths need only be equally long).
-    pub multipath: bool,
+    /// Our cluster as a route reflector (RFC 4456 section 7), not 0.0.0.0; none takes the router id.
+    pub cluster_id: Option<Ipv4Addr>,
+    /// How paths are compared and how many are used.
+    pub decision: DecisionRules,
     /// What of others' routes is exported.
     pub transit: TransitPolicy,
     /// What is accepted from neighbours.
@@ -56,8 +59,6 @@ pub struct Global {
     /// for import are a chain of its own and `import` without `accept_all`; for export a chain of its own and
     /// [`TransitPolicy::LocalOnly`].
     pub ebgp_requires_policy: bool,
-    /// The oldest of equal eBGP paths wins before router ids are compared; stabler, but depends on history.
-    pub prefer_oldest: bool,
     /// How far next hops are (RFC 4271 section 9.1.2.2 e); those not named are at distance 0.
     pub next_hop_metrics: BTreeMap<IpAddr, u32>,
     /// This speaker goes away: everything it tells is marked as a last resort (RFC 8326).
@@ -72,11 +73,11 @@ impl Global {
             asn,
             router_id,
             port: 0,
-            multipath: false,
+            cluster_id: None,
+            decision: DecisionRules::default(),
             transit: TransitPolicy::default(),
             import: ImportPolicy::default(),
             ebgp_requires_policy: true,
-            prefer_oldest: false,
             next_hop_metrics: BTreeMap::new(),
             graceful_shutdown: false,
         }

@@ -288,6 +288,20 @@ impl Rib {
         self.regroup(peer.id, config);
     }
 
+    /// Makes a neighbour a route reflector client or no longer one: what it is told changes, and what others are told of
+    /// its routes (RFC 4456 section 6). Only differences will be sent.
+    pub fn set_reflector_client(&mut self, address: IpAddr, reflector_client: bool) {
+        let Some(peer) = self.peers.by_address(address) else { return };
+        if peer.config.reflector_client == reflector_client {
+            return;
+        }
+        let config = PeerConfig { reflector_client, ..peer.config.clone() };
+        self.regroup(peer.id, config);
+        for group in self.groups.iter_mut().flatten() {
+            group.full_pass = true;
+        }
+    }
+
     /// Moves a neighbour to the group of a changed configuration.
     fn regroup(&mut self, id: PeerId, config: PeerConfig) {
         let Some(old) = self.peers.get(id).map(|peer| peer.group) else { return };

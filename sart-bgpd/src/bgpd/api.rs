@@ -70,6 +70,11 @@ fn refused(error: ConfigError) -> Status {
     }
 }
 
+/// A request that leaves the switch alone keeps it.
+fn multipath(speaker: &Speaker) -> bool {
+    speaker.global().is_some_and(|global| global.decision.multipath)
+}
+
 fn address(field: &str, text: &str) -> Result<IpAddr, Status> {
     text.parse().map_err(|_| from_proto::invalid(field, text, "is not an IPv4 or IPv6 address"))
 }
@@ -102,7 +107,7 @@ impl BgpService for Api {
         let mut config = config;
         let call = move |speaker: &mut Speaker, now| {
             if keep_multipath {
-                config.global.multipath = speaker.global().is_some_and(|global| global.multipath);
+                config.global.decision.multipath = multipath(speaker);
             }
             speaker.apply_config(config, now)
         };
@@ -122,7 +127,7 @@ impl BgpService for Api {
         let mut global = from_proto::global(&global)?;
         let call = move |speaker: &mut Speaker, now| {
             if keep_multipath {
-                global.multipath = speaker.global().is_some_and(|global| global.multipath);
+                global.decision.multipath = multipath(speaker);
             }
             speaker.set_global(global, now).map(|()| speaker.global().map(to_proto::global))
         };

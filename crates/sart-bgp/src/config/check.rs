@@ -1,7 +1,7 @@
 //! Checks a configuration before anything is changed. Every refusal names field and value; must never repair a value.
 
 use core::fmt::Display;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
@@ -38,12 +38,36 @@ impl Global {
         if self.router_id.is_unspecified() {
             return Err(invalid("global.router_id", self.router_id, "must not be 0.0.0.0 (RFC 6286)"));
         }
+        if let Some(id) = self.cluster_id.filter(Ipv4Addr::is_unspecified) {
+            return Err(invalid(
+                "global.cluster_id",
+                id,
+                "must not be 0.0.0.0; leave it out for the router id",
+            ));
+        }
+        self.check_decision()?;
         for (field, list) in
             [("import_ranges", &self.import.ranges), ("protected_prefixes", &self.import.protected)]
         {
             for prefix in list {
                 check_prefix(&format!("global.{field}"), prefix)?;
             }
+        }
+        Ok(())
+    }
+
+    fn check_decision(&self) -> Result<(), ConfigError> {
+        let rules = &self.decision;
+        if rules.max_paths == 0 {
+            return Err(invalid("global.max_paths", 0, "must be 1 to 255"));
+        }
+        // Compared in pairs there is one best path and no set of equals.
+        if rules.multipath && !rules.deterministic_med && !rules.always_compare_med {
+            return Err(invalid(
+                "global.deterministic_med",
+                false,
+                "excludes multipath; turn it on, or multipath off, or always_compare_med on",
+            ));
         }
         Ok(())
     }
@@ -75,6 +99,13 @@ fn check_neighbor(global: &Global, neighbor: &NeighborConfig) -> Result<(), Conf
     check_limits(&at, neighbor)?;
     check_transport(&at, neighbor)?;
     check_role(&at, global, neighbor)?;
+    if neighbor.reflector_client && neighbor.asn != global.asn {
+        return Err(invalid(
+            &at("route_reflector_client"),
+            true,
+            "is only for a neighbor of our own AS (RFC 4456); remove it",
+        ));
+    }
     if let Some(family) = neighbor.families.iter().find(|family| !family.is_supported()) {
         return Err(invalid(&at("families"), family, "must be ipv4-unicast or ipv6-unicast"));
     }

@@ -41,6 +41,8 @@ pub struct NeighborConfig {
     pub port: u16,
     /// Router id the neighbour must present; none accepts any.
     pub router_id: Option<Ipv4Addr>,
+    /// We reflect our AS's routes to it and from it (RFC 4456); only for a neighbour in our AS.
+    pub reflector_client: bool,
     /// What is taken from it, after the rules of [`super::Global`]; none leaves it to them and to RFC 8212.
     pub import: Option<ChainConfig>,
     /// What it is told, after the rules of [`super::Global`]; none leaves it to them and to RFC 8212.
@@ -97,6 +99,7 @@ impl NeighborConfig {
             groups: Vec::new(),
             port: 0,
             router_id: None,
+            reflector_client: false,
             import: None,
             export: None,
             shutdown: None,

@@ -29,7 +29,14 @@ fn a_plain_configuration_is_accepted() {
 #[test]
 fn every_refusal_names_field_and_value() {
     type Edit = fn(&mut Config);
-    let cases: [(Edit, [&str; 2]); 18] = [
+    let cases: [(Edit, [&str; 2]); 22] = [
+        (|c| c.global.cluster_id = Some(Ipv4Addr::UNSPECIFIED), ["global.cluster_id", "0.0.0.0"]),
+        (|c| c.global.decision.max_paths = 0, ["global.max_paths", "0"]),
+        (
+            |c| (c.global.decision.multipath, c.global.decision.deterministic_med) = (true, false),
+            ["global.deterministic_med", "false"],
+        ),
+        (|c| c.neighbors[0].reflector_client = true, ["neighbors[192.0.2.1].route_reflector_client", "true"]),
         (|c| c.global.asn = 0, ["global.asn", "0"]),
         (|c| c.global.asn = 23456, ["global.asn", "23456"]),
         (|c| c.global.router_id = Ipv4Addr::UNSPECIFIED, ["global.router_id", "0.0.0.0"]),

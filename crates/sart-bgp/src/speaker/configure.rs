@@ -12,7 +12,7 @@ use super::{Applied, PathsUpdated, Running, Speaker, SpeakerOutput};
 use crate::config::{Config, ConfigError, Global, LocalPath, NeighborConfig, PeerPolicies, PolicySource};
 use crate::family::Family;
 use crate::policy::{ChainConfig, PolicyConfig};
-use crate::rib::{DecisionRules, Rib, RibConfig};
+use crate::rib::{Rib, RibConfig};
 use crate::session::{Input, Session, SessionConfig, farewell};
 use crate::wire::notification::Notification;
 
@@ -262,11 +262,8 @@ impl Speaker {
     fn apply_tables(&mut self, config: &Config, source: PolicySource, now: Duration) -> u32 {
         let global = &config.global;
         let rules = RibConfig {
-            decision: DecisionRules {
-                multipath: global.multipath,
-                prefer_oldest: global.prefer_oldest,
-                ..DecisionRules::default()
-            },
+            cluster_id: global.cluster_id,
+            decision: global.decision,
             transit: global.transit,
             ..RibConfig::new(global.asn, global.router_id)
         };
@@ -307,12 +304,13 @@ impl Speaker {
             return;
         };
         if *neighbor.session.config() != config {
-            let groups = config.neighbor.groups.clone();
+            let (groups, client) = (config.neighbor.groups.clone(), config.neighbor.reflector_client);
             let (outputs, reset) = neighbor.session.reconfigure(config, now);
             applied.neighbors_reset += u32::from(reset);
             self.follow(address, outputs, now);
             if let Some(running) = &mut self.running {
                 running.rib.set_groups(address, &groups);
+                running.rib.set_reflector_client(address, client);
             }
             self.outputs.push_back(SpeakerOutput::NeighborChanged { peer: address });
         }

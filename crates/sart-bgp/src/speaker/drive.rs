@@ -133,6 +133,7 @@ impl Speaker {
             policies,
             extended_messages: negotiated.extended_messages,
             send_paths: negotiated.send_paths.clone(),
+            reflector_client: session.config().neighbor.reflector_client,
             marks_refresh: negotiated.enhanced_refresh,
             ..PeerConfig::new(asn, negotiated.router_id, negotiated.update.clone(), link.local)
         };

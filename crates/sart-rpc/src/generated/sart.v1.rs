@@ -370,6 +370,25 @@ pub struct Global {
     /// Everything is announced as a last resort (RFC 8326); Decommission sets it.
     #[prost(bool, tag = "11")]
     pub graceful_shutdown: bool,
+    /// The most paths of a multipath set, at most 255; 0 is 64.
+    #[prost(uint32, tag = "12")]
+    pub max_paths: u32,
+    /// AS paths of a multipath set need only be equally long; unset is true. Otherwise they must be equal.
+    #[prost(bool, optional, tag = "13")]
+    pub multipath_relax: ::core::option::Option<bool>,
+    /// MEDs of different neighbouring ASes are compared too.
+    #[prost(bool, tag = "14")]
+    pub always_compare_med: bool,
+    /// MEDs are compared within each neighbouring AS first, so that the order of arrival has no influence; unset is true.
+    /// Off, there is no multipath set unless `always_compare_med`.
+    #[prost(bool, optional, tag = "15")]
+    pub deterministic_med: ::core::option::Option<bool>,
+    /// A missing MED counts as the highest one, not as 0.
+    #[prost(bool, tag = "16")]
+    pub missing_med_as_worst: bool,
+    /// Our cluster as a route reflector (RFC 4456); empty takes the router id.
+    #[prost(string, tag = "17")]
+    pub cluster_id: ::prost::alloc::string::String,
     /// RFC 8212: an external neighbour without explicit policy is told nothing and nothing of it is taken. Explicit are a
     /// chain of its own, import ranges (for import), and no transit (for export).
     #[prost(bool, tag = "20")]
@@ -461,6 +480,9 @@ pub struct NeighborConfig {
     pub import: ::core::option::Option<PolicyChain>,
     #[prost(message, optional, tag = "21")]
     pub export: ::core::option::Option<PolicyChain>,
+    /// Routes of our AS are reflected to it and from it (RFC 4456); only for a neighbour of our own AS.
+    #[prost(bool, tag = "22")]
+    pub route_reflector_client: bool,
 }
 /// How the TCP connection to a neighbour is made; unset values leave it to the system.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

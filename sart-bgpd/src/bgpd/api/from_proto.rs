@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use sart_bgp::config::{Global, ImportPolicy, LocalPath, NeighborConfig, PrefixLimit, TransitPolicy};
 use sart_bgp::family::Family;
+use sart_bgp::rib::DecisionRules;
 use sart_bgp::wire::attr::Origin;
 use sart_rpc::v1;
 use tonic::Status;
@@ -58,8 +59,9 @@ pub(super) fn global(proto: &v1::Global) -> Result<Global, Status> {
     let mut global = Global::new(proto.asn, router_id("global.router_id", &proto.router_id)?);
     global.port = short("global.port", proto.port)?;
     global.ebgp_requires_policy = proto.ebgp_requires_policy;
-    global.multipath = proto.multipath.unwrap_or_default();
-    global.prefer_oldest = proto.prefer_oldest;
+    global.decision = decision(proto)?;
+    let cluster_id = Some(&proto.cluster_id).filter(|id| !id.is_empty());
+    global.cluster_id = cluster_id.map(|id| router_id("global.cluster_id", id)).transpose()?;
     global.graceful_shutdown = proto.graceful_shutdown;
     for metric in &proto.next_hop_metrics {
         let address = super::address("global.next_hop_metrics[].address", &metric.address)?;
@@ -77,6 +79,21 @@ pub(super) fn global(proto: &v1::Global) -> Result<Global, Status> {
         protected: prefixes("global.protected_prefixes", &proto.protected_prefixes)?,
     };
     Ok(global)
+}
+
+fn decision(proto: &v1::Global) -> Result<DecisionRules, Status> {
+    let default = DecisionRules::default();
+    let max_paths = u8::try_from(proto.max_paths)
+        .map_err(|_| invalid("global.max_paths", proto.max_paths, "must be 1 to 255; 0 takes 64"))?;
+    Ok(DecisionRules {
+        multipath: proto.multipath.unwrap_or_default(),
+        max_paths: if max_paths == 0 { default.max_paths } else { max_paths },
+        relax: proto.multipath_relax.unwrap_or(default.relax),
+        prefer_oldest: proto.prefer_oldest,
+        always_compare_med: proto.always_compare_med,
+        deterministic_med: proto.deterministic_med.unwrap_or(default.deterministic_med),
+        missing_med_as_worst: proto.missing_med_as_worst,
+    })
 }
 
 pub(super) fn neighbors(protos: &[v1::NeighborConfig]) -> Result<Vec<NeighborConfig>, Status> {
@@ -103,6 +120,7 @@ pub(super) fn neighbor(proto: &v1::NeighborConfig) -> Result<NeighborConfig, Sta
     config.transport = session::transport(&at, proto.transport.as_ref())?;
     config.features = session::features(&at, proto.features.as_ref())?;
     config.keepalive_time = short(&at("keepalive_time"), proto.keepalive_time)?;
+    config.reflector_client = proto.route_reflector_client;
     config.passive = proto.passive;
     config.families = families(&at("families"), &proto.families)?;
     config.groups.clone_from(&proto.groups);

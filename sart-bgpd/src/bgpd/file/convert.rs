@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use sart_bgp::config::{Config, Global, ImportPolicy, LocalPath, NeighborConfig, TransitPolicy};
+use sart_bgp::rib::DecisionRules;
 use sart_bgp::wire::attr::Origin;
 use serde_saphyr::Spanned;
 
@@ -79,10 +80,14 @@ fn global(raw: &RawConfig, overrides: Overrides, marks: &mut Marks) -> Result<Gl
     let id = id.ok_or_else(|| missing("router_id", "set the own router id here or with --router-id"))?;
     let mut global = Global::new(asn, id);
     global.port = raw.port.unwrap_or_default();
-    global.multipath = raw.multi_path;
+    global.decision = decision(raw, marks);
+    if let Some(at) = &raw.cluster_id {
+        let id = value("cluster_id", at, A_ROUTER_ID)?;
+        marks.add("global.cluster_id", id, line(at));
+        global.cluster_id = Some(id);
+    }
     global.transit = transit(raw.transit.as_ref())?;
     global.import = import(raw, marks)?;
-    global.prefer_oldest = raw.prefer_oldest;
     global.graceful_shutdown = raw.graceful_shutdown;
     for raw in &raw.next_hop_metrics {
         let address: IpAddr = value("next_hop_metrics[].address", &raw.address, "an IPv4 or IPv6 address")?;
@@ -93,6 +98,26 @@ fn global(raw: &RawConfig, overrides: Overrides, marks: &mut Marks) -> Result<Gl
         }
     }
     Ok(global)
+}
+
+fn decision(raw: &RawConfig, marks: &mut Marks) -> DecisionRules {
+    let mut rules = DecisionRules {
+        multipath: raw.multi_path,
+        prefer_oldest: raw.prefer_oldest,
+        always_compare_med: raw.always_compare_med,
+        missing_med_as_worst: raw.missing_med_as_worst,
+        ..DecisionRules::default()
+    };
+    rules.relax = raw.multi_path_relax.unwrap_or(rules.relax);
+    if let Some(paths) = &raw.max_paths {
+        marks.add("global.max_paths", paths.value, line(paths));
+        rules.max_paths = paths.value;
+    }
+    if let Some(deterministic) = &raw.deterministic_med {
+        marks.add("global.deterministic_med", deterministic.value, line(deterministic));
+        rules.deterministic_med = deterministic.value;
+    }
+    rules
 }
 
 /// Without the key a standalone speaker does what the RFC says.

@@ -16,6 +16,14 @@ pub(super) struct RawConfig {
     pub(super) neighbors: Vec<RawNeighbor>,
     #[serde(default)]
     pub(super) multi_path: bool,
+    pub(super) max_paths: Option<Spanned<u8>>,
+    pub(super) multi_path_relax: Option<bool>,
+    #[serde(default)]
+    pub(super) always_compare_med: bool,
+    pub(super) deterministic_med: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(super) missing_med_as_worst: bool,
+    pub(super) cluster_id: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) paths: Vec<RawPaths>,
     pub(super) import_ranges: Option<Vec<Spanned<String>>>,
@@ -50,6 +58,7 @@ pub(super) struct RawNeighbor {
     pub(super) asn: Spanned<u32>,
     pub(super) address: Spanned<String>,
     pub(super) router_id: Option<Spanned<String>>,
+    pub(super) route_reflector_client: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) passive: bool,
     pub(super) hold_time: Option<Spanned<u16>>,

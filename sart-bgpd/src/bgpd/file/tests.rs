@@ -2,6 +2,7 @@ mod policy;
 
 use super::*;
 use sart_bgp::config::TransitPolicy;
+use sart_bgp::rib::DecisionRules;
 use sart_bgp::wire::attr::Origin;
 
 const SAMPLE: &str = "\
@@ -38,7 +39,7 @@ fn refuse(text: &str) -> String {
 fn upstreams_keys_are_understood_and_the_default_is_the_rfcs() {
     let loaded = parse(SAMPLE, Overrides::default()).unwrap();
     let config = loaded.config;
-    assert_eq!((config.global.asn, config.global.multipath), (65000, true));
+    assert_eq!((config.global.asn, config.global.decision.multipath), (65000, true));
     assert_eq!(config.global.transit, TransitPolicy::Full);
     assert!(config.global.import.accept_all);
     assert_eq!(config.neighbors[0].name, "spine0");
@@ -114,12 +115,58 @@ fn how_a_neighbor_is_reached_and_what_it_is_offered_is_understood() {
 }
 
 #[test]
+fn the_knobs_of_the_decision_and_of_a_route_reflector_are_understood() {
+    let head = "asn: 1\nrouter_id: 1.1.1.1\n";
+    let plain = parse(head, Overrides::default()).unwrap().config.global;
+    assert_eq!((plain.decision, plain.cluster_id), (DecisionRules::default(), None));
+    let text = format!(
+        "{head}multi_path: true\nmax_paths: 4\nmulti_path_relax: false\nalways_compare_med: true\n\
+        deterministic_med: false\nmissing_med_as_worst: true\nprefer_oldest: true\ncluster_id: 9.9.9.9\n\
+        neighbors:\n  - {{asn: 1, address: 10.0.0.2, route_reflector_client: true}}\n"
+    );
+    let config = parse(&text, Overrides::default()).unwrap().config;
+    let wanted = DecisionRules {
+        multipath: true,
+        max_paths: 4,
+        relax: false,
+        prefer_oldest: true,
+        always_compare_med: true,
+        deterministic_med: false,
+        missing_med_as_worst: true,
+    };
+    assert_eq!((config.global.decision, config.global.cluster_id), (wanted, Some([9, 9, 9, 9].into())));
+    assert!(config.neighbors[0].reflector_client);
+    for (old, new, refusal) in [
+        ("max_paths: 4", "max_paths: 0", "4: max_paths: `0` must be 1 to 255"),
+        ("max_paths: 4", "max_paths: 256", "4: max_paths: "),
+        (
+            "always_compare_med: true",
+            "always_compare_med: false",
+            "7: deterministic_med: `false` excludes multipath",
+        ),
+        ("always_compare_med: true", "always_compare_med: 1", "6: always_compare_med: "),
+        ("multi_path_relax: false", "multi_path_relax: so", "5: multi_path_relax: "),
+        ("missing_med_as_worst: true", "missing_med_as_worst: so", "8: missing_med_as_worst: "),
+        ("cluster_id: 9.9.9.9", "cluster_id: nine", "10: cluster_id: `nine` is not a router id"),
+        ("cluster_id: 9.9.9.9", "cluster_id: 0.0.0.0", "10: cluster_id: `0.0.0.0` must not be 0.0.0.0"),
+        (
+            "asn: 1, address",
+            "asn: 2, address",
+            "12: neighbors[10.0.0.2].route_reflector_client: `true` is only for",
+        ),
+    ] {
+        let found = refuse(&text.replace(old, new));
+        assert!(found.starts_with(refusal), "wanted {refusal}\ngot    {found}");
+    }
+}
+
+#[test]
 fn a_neighbors_limits_and_timers_are_understood() {
     let text = "asn: 1\nrouter_id: 1.1.1.1\nprefer_oldest: true\nnext_hop_metrics: [{address: 10.0.0.2, metric: 7}]\n\
         neighbors:\n  - asn: 2\n    address: 10.0.0.2\n    hold_time: 0\n    connect_retry: 60\n    \
         shutdown: under repair\n    prefix_limit: {max: 1000, restart: 30}\n";
     let config = parse(text, Overrides::default()).unwrap().config;
-    assert!(config.global.prefer_oldest);
+    assert!(config.global.decision.prefer_oldest);
     assert_eq!(config.global.next_hop_metrics.into_iter().collect::<Vec<_>>(), [([10, 0, 0, 2].into(), 7)]);
     let neighbor = &config.neighbors[0];
     assert_eq!((neighbor.hold_time, neighbor.connect_retry), (Some(0), 60));

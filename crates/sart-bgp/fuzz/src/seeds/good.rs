@@ -137,7 +137,8 @@ fn announcement(
     let mut list = Vec::new();
     attributes.encode(&mut list).ok()?;
     let mut out = Vec::new();
-    let mut announcer = UpdateWriter::announcing(&mut out, AttrBlock::new(&list), next_hop, family, form).ok()?;
+    let mut announcer =
+        UpdateWriter::announcing(&mut out, AttrBlock::new(&list), next_hop, family, form).ok()?;
     prefixes.iter().for_each(|prefix| announcer.push(3, prefix));
     announcer.finish();
     Some(body(&out))

@@ -23,7 +23,7 @@ fn config() -> Config {
     let mut global = Global::new(65000, Ipv4Addr::new(10, 0, 0, 1));
     global.import = ImportPolicy { accept_all: true, ..ImportPolicy::default() };
     global.transit = TransitPolicy::Full;
-    global.multipath = true;
+    global.decision.multipath = true;
     global.ebgp_requires_policy = false;
     let external = NeighborConfig::new("external", address(2), 65100);
     let internal = NeighborConfig::new("internal", address(3), 65000);

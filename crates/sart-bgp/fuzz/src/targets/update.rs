@@ -100,7 +100,9 @@ fn announced_again(part: &Announcement<'_>, block: AttrBlock<'_>, context: &Upda
     }
     let form = WireForm { as4: context.as4, extended: true, path_ids: part.nlri.has_path_ids() };
     let mut out = Vec::new();
-    let Ok(mut announcer) = UpdateWriter::announcing(&mut out, block, part.next_hop, family, form) else { return };
+    let Ok(mut announcer) = UpdateWriter::announcing(&mut out, block, part.next_hop, family, form) else {
+        return;
+    };
     part.nlri.prefixes().for_each(|(path_id, prefix)| announcer.push(path_id, &prefix));
     if announcer.finish() != 1 {
         return;

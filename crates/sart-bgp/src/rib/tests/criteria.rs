@@ -289,6 +289,25 @@ fn a_route_reflector_passes_on_between_its_clients_with_its_marks() {
 }
 
 #[test]
+fn a_neighbor_made_a_reflector_client_hears_the_others_and_they_hear_it_at_once() {
+    let mut rib = rib(rules());
+    for last in 1..4 {
+        up(&mut rib, last, OWN_AS);
+    }
+    announce(&mut rib, 1, P, path(&[7]));
+    announce(&mut rib, 2, "10.0.1.0/24", path(&[8]));
+    assert_eq!(told(&rib.flush(), 3), [], "nobody is a client yet");
+    rib.set_reflector_client(ip(1), true);
+    let outgoing = rib.flush();
+    assert_eq!(changes(&outgoing, 1).0, ["10.0.1.0/24"]);
+    assert_eq!((changes(&outgoing, 2).0, changes(&outgoing, 3).0), (vec![P.into()], vec![P.into()]));
+    rib.set_reflector_client(ip(1), false);
+    let outgoing = rib.flush();
+    assert_eq!(changes(&outgoing, 1).1, ["10.0.1.0/24"]);
+    assert_eq!((changes(&outgoing, 2).1, changes(&outgoing, 3).1), (vec![P.into()], vec![P.into()]));
+}
+
+#[test]
 fn a_neighbor_that_does_not_read_is_owed_prefixes_and_not_messages() {
     let mut rib = rib(rules());
     rib.high_water = 10_000;

@@ -28,7 +28,7 @@ pub(super) fn config(me: u8, asn: u32, neighbors: &[(u8, u32)]) -> Config {
     let mut global = Global::new(asn, Ipv4Addr::new(10, 0, 0, me));
     global.import = ImportPolicy { accept_all: true, ..ImportPolicy::default() };
     global.transit = TransitPolicy::Full;
-    global.multipath = true;
+    global.decision.multipath = true;
     global.ebgp_requires_policy = false;
     let neighbor = |(last, asn): &(u8, u32)| NeighborConfig::new(&format!("n{last}"), ip(*last), *asn);
     let neighbors = neighbors.iter().map(neighbor).collect();

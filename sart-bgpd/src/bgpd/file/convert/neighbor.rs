@@ -39,6 +39,10 @@ pub(super) fn neighbor(raw: RawNeighbor, marks: &mut Marks) -> Result<NeighborCo
     config.transport = session::transport(&at, &raw, marks)?;
     config.features = session::features(&at, &raw, marks)?;
     config.families = session::families(&at, &raw)?;
+    if let Some(client) = &raw.route_reflector_client {
+        marks.add(at("route_reflector_client"), client.value, line(client));
+        config.reflector_client = client.value;
+    }
     config.passive = raw.passive;
     config.groups = raw.groups;
     config.port = raw.port.unwrap_or_default();
