@@ -206,6 +206,7 @@ impl Rib {
             backlog: 0,
             owes_end_of_rib: config.update.families.clone(),
             owes_end_of_refresh: Vec::new(),
+            asked_early: Vec::new(),
             config,
         });
         match id {

@@ -16,6 +16,8 @@ mod fixture;
 #[cfg(test)]
 mod malformed;
 #[cfg(test)]
+mod marks;
+#[cfg(test)]
 mod packing;
 #[cfg(test)]
 mod round_trip;

@@ -123,6 +123,8 @@ pub(crate) struct Peer {
     pub owes_end_of_rib: Vec<Family>,
     /// Families whose end of repetition has still to be told (RFC 7313).
     pub owes_end_of_refresh: Vec<Family>,
+    /// Families that it asked for again before it was told their End-of-RIB.
+    pub asked_early: Vec<Family>,
 }
 
 impl Peer {

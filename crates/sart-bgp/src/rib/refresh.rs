@@ -4,7 +4,7 @@
 use core::net::IpAddr;
 
 use super::Rib;
-use super::lag::{Lag, Progress};
+use super::lag::{Lag, Progress, UNKNOWN};
 use super::spread::Outgoing;
 use super::table::{Path, PeerId};
 use crate::family::Family;
@@ -22,15 +22,28 @@ impl Rib {
         let (Some(table), Some(id)) = (table_of(family), self.peers.find(address)) else { return };
         let Some(peer) = self.peers.get_mut(id) else { return };
         let Some(group) = self.groups.get(peer.group).and_then(Option::as_ref) else { return };
+        // RFC 7313 section 4: no BoRR before the End-of-RIB of the family, so that repetition begins after it.
+        if peer.config.marks_refresh && peer.owes_end_of_rib.contains(&family) {
+            if !peer.asked_early.contains(&family) {
+                peer.asked_early.push(family);
+            }
+            return;
+        }
         if matches!(peer.progress, Progress::Level) {
             peer.progress = Progress::Behind(Lag::default());
         }
-        // One that joins is told everything anyway.
-        if let Progress::Behind(lag) = &mut peer.progress {
-            let rows = (0..group.out[table].rows() as u32).map(super::table::DestId);
-            for dest in rows.filter(|dest| group.out[table].get(*dest).to(id).is_some()) {
-                lag.owe(table, dest, true);
+        match &mut peer.progress {
+            Progress::Behind(lag) => {
+                let rows = (0..group.out[table].rows() as u32).map(super::table::DestId);
+                for dest in rows.filter(|dest| group.out[table].get(*dest).to(id).is_some()) {
+                    lag.owe(table, dest, true);
+                }
             }
+            // One that changes its group would be told only what differs.
+            Progress::Joining(before) => {
+                before[table].iter_mut().filter(|set| set.is_some()).for_each(|set| *set = UNKNOWN);
+            }
+            Progress::Level => {}
         }
         self.restless = true;
         if peer.config.marks_refresh {
@@ -73,5 +86,14 @@ impl Rib {
             let bytes = end_of_rib(family).into();
             outbox.push(Outgoing { peer: peer.address, bytes, messages: 1 });
         }
+        let (address, asked) = (peer.address, core::mem::take(&mut peer.asked_early));
+        if asked.is_empty() {
+            return;
+        }
+        for family in asked {
+            self.refresh(address, family);
+        }
+        outbox.append(&mut self.urgent);
+        self.catch_up(id, outbox);
     }
 }

@@ -267,7 +267,7 @@ impl Rib {
     }
 
     /// Tells a neighbour that is behind as much as its backlog allows, and markers once it is level.
-    fn catch_up(&mut self, id: PeerId, outbox: &mut Vec<Outgoing>) {
+    pub(super) fn catch_up(&mut self, id: PeerId, outbox: &mut Vec<Outgoing>) {
         while let Some(peer) = self.peers.get_mut(id)
             && peer.backlog < self.high_water
             && let Progress::Behind(lag) = &mut peer.progress

@@ -68,6 +68,11 @@ pub enum SessionEvent {
         /// How many it may.
         max: u32,
     },
+    /// The neighbour marked the begin of a repetition before it had told everything once (RFC 7313 section 4); ignored.
+    EarlyRefresh {
+        /// Of this family.
+        family: Family,
+    },
     /// An UPDATE had faults that the session survived (RFC 7606).
     UpdateFault {
         /// What was wrong and what was done about it.
@@ -89,6 +94,7 @@ impl SessionEvent {
             Self::HoldTimerExpired { .. } => "HoldTimerExpired",
             Self::LeftForRestart => "LeftForRestart",
             Self::NearPrefixLimit { .. } => "NearPrefixLimit",
+            Self::EarlyRefresh { .. } => "EarlyRefresh",
             Self::UpdateFault { .. } => "UpdateFault",
         }
     }
@@ -96,7 +102,13 @@ impl SessionEvent {
     /// Whether it belongs into "why the last session or attempt ended".
     #[must_use]
     pub const fn is_failure(&self) -> bool {
-        !matches!(self, Self::State { .. } | Self::NearPrefixLimit { .. } | Self::UpdateFault { .. })
+        !matches!(
+            self,
+            Self::State { .. }
+                | Self::NearPrefixLimit { .. }
+                | Self::EarlyRefresh { .. }
+                | Self::UpdateFault { .. }
+        )
     }
 }
 
@@ -125,6 +137,9 @@ impl fmt::Display for SessionEvent {
             Self::LeftForRestart => f.write_str("closed without a NOTIFICATION to restart"),
             Self::NearPrefixLimit { family, received, max } => {
                 write!(f, "{received} prefixes of {family} announced, the limit is {max}")
+            }
+            Self::EarlyRefresh { family } => {
+                write!(f, "a refresh of {family} began before the End-of-RIB; its marks are ignored")
             }
             Self::UpdateFault { detail } => write!(f, "UPDATE with faults: {detail}"),
         }

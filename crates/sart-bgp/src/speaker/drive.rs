@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use super::{Link, LocalAddresses, Speaker, SpeakerInput, SpeakerOutput};
+use crate::family::Family;
 use crate::rib::{PeerConfig, Rib};
 use crate::session::{ConnId, Direction, Input, Output, SessionEvent};
 
@@ -98,7 +99,7 @@ impl Speaker {
                 Output::Down => self.on_rib(|rib| rib.peer_down(address)),
                 Output::Update(body) => self.update(address, &body, now),
                 Output::Refresh(family) => self.on_rib(|rib| rib.refresh(address, family)),
-                Output::RefreshBegins(family) => self.on_rib(|rib| rib.begin_of_refresh(address, family)),
+                Output::RefreshBegins(family) => self.refresh_begins(address, family),
                 Output::RefreshEnds(family) => self.on_rib(|rib| rib.end_of_refresh(address, family)),
                 Output::Event(event) => self.event(address, event),
             }
@@ -151,6 +152,17 @@ impl Speaker {
             }
             self.flush_feed();
             self.outputs.push_back(SpeakerOutput::EndOfRib { peer, family });
+        }
+    }
+
+    /// RFC 7313 section 4: from a neighbour that marks its End-of-RIB, a BoRR before it is ignored. Else the EoRR would
+    /// void what the neighbour has still to tell.
+    fn refresh_begins(&mut self, peer: IpAddr, family: Family) {
+        let Some(neighbor) = self.neighbors.get(&peer) else { return };
+        if neighbor.marks_end_of_rib() && !neighbor.ended.contains(&family) {
+            self.event(peer, SessionEvent::EarlyRefresh { family });
+        } else {
+            self.on_rib(|rib| rib.begin_of_refresh(peer, family));
         }
     }
 

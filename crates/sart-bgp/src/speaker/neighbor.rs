@@ -6,6 +6,7 @@ use crate::family::Family;
 use crate::rib::PeerCounts;
 use crate::session::Session;
 use crate::speaker::view::NeighborView;
+use crate::wire::capability::Capability;
 
 #[derive(Debug)]
 pub(super) struct Neighbor {
@@ -19,6 +20,12 @@ pub(super) struct Neighbor {
 impl Neighbor {
     pub(super) const fn new(session: Session) -> Self {
         Self { session, ended: Vec::new(), warned: Vec::new() }
+    }
+
+    /// Whether the neighbour ends what it tells first with an End-of-RIB (RFC 4724 section 2).
+    pub(super) fn marks_end_of_rib(&self) -> bool {
+        let marks = |capability: &Capability| matches!(capability, Capability::GracefulRestart(_));
+        self.session.negotiated().is_some_and(|negotiated| negotiated.capabilities.iter().any(marks))
     }
 
     /// The neighbour as the API shows it. `counts` are the RIB's: received and sent prefixes.

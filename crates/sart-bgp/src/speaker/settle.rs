@@ -5,7 +5,6 @@ use core::time::Duration;
 
 use super::neighbor::Neighbor;
 use crate::session::SessionState;
-use crate::wire::capability::Capability;
 
 /// The longest wait from the first configuration on.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -67,10 +66,6 @@ fn told_all(neighbor: &Neighbor, now: Duration) -> bool {
 
 /// When the wait for a neighbour without End-of-RIB ends.
 fn waits_until(neighbor: &Neighbor) -> Option<Duration> {
-    let negotiated = neighbor.session.negotiated()?;
-    let marks = |capability: &Capability| matches!(capability, Capability::GracefulRestart(_));
-    if negotiated.capabilities.iter().any(marks) {
-        return None;
-    }
-    neighbor.session.established_at().map(|since| since + WITHOUT_MARKER)
+    let since = neighbor.session.established_at().filter(|_| !neighbor.marks_end_of_rib())?;
+    Some(since + WITHOUT_MARKER)
 }

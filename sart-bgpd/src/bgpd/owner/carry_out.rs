@@ -150,7 +150,9 @@ impl Owner {
         match event {
             SessionEvent::State { to: SessionState::Established, .. } => self.metrics.established(1),
             SessionEvent::State { from: SessionState::Established, .. } => self.metrics.established(-1),
-            SessionEvent::UpdateFault { detail } => return self.log_fault(peer, detail),
+            SessionEvent::UpdateFault { .. } | SessionEvent::EarlyRefresh { .. } => {
+                return self.log_fault(peer, event);
+            }
             _ => {}
         }
         if event.is_failure() {
@@ -161,7 +163,7 @@ impl Owner {
     }
 
     /// A neighbour can send faults as fast as the wire allows; the log gets one line a second of them.
-    fn log_fault(&mut self, peer: IpAddr, detail: &str) {
+    fn log_fault(&mut self, peer: IpAddr, event: &SessionEvent) {
         let now = Instant::now();
         let unlogged = match self.fault_logged.get_mut(&peer) {
             Some((last, unlogged)) if now.duration_since(*last) < FAULT_LOG_PAUSE => {
@@ -172,6 +174,6 @@ impl Owner {
             None => 0,
         };
         self.fault_logged.insert(peer, (now, 0));
-        tracing::warn!(%peer, reason = "UpdateFault", unlogged, "UPDATE with faults: {detail}");
+        tracing::warn!(%peer, reason = event.reason(), unlogged, "{event}");
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::stage::{
-    NOW, OWN_AS, announce, best, changes, ip, neighbor, net, path, rib, rules, told, up, withdraw,
+    NOW, OWN_AS, announce, best, changes, context, ip, neighbor, net, path, rib, rules, told, up, withdraw,
 };
 use crate::family::Family;
 use crate::rib::{DecisionRules, HopWatch, Outgoing, PeerConfig, Refusal, Rib, RibConfig};
@@ -15,6 +15,7 @@ use crate::wire::attr::{AsPath, Attributes, NextHop, Segment, SegmentKind};
 use crate::wire::frame::Framer;
 use crate::wire::message::MessageKind;
 use crate::wire::refresh::{RefreshSubtype, RouteRefresh};
+use crate::wire::update::Update;
 use crate::wire::{UpdateWriter, WireForm};
 
 const P: &str = "10.0.0.0/24";
@@ -171,6 +172,37 @@ fn criterion_20_a_refresh_repeats_everything_between_its_marks() {
     assert_eq!(marks(&outgoing, 1), [RefreshSubtype::Begin, RefreshSubtype::End]);
     rib.refresh(ip(2), Family::IPV4_UNICAST);
     assert_eq!(rib.flush(), [], "a neighbour without marks that was told nothing hears nothing");
+}
+
+/// What one neighbour hears in order: R for a route, E for an End-of-RIB, B and F for the marks of a refresh.
+fn order(outgoing: &[Outgoing], to: u8) -> String {
+    let mut framer = Framer::default();
+    outgoing.iter().filter(|out| out.peer == ip(to)).for_each(|out| framer.push(&out.bytes));
+    let frames = core::iter::from_fn(|| framer.next_frame().unwrap());
+    let letter = |frame: crate::wire::frame::Frame| match frame.kind {
+        MessageKind::RouteRefresh => {
+            let refresh = RouteRefresh::decode(&frame.body, true).unwrap().unwrap();
+            if refresh.subtype == RefreshSubtype::Begin { 'B' } else { 'F' }
+        }
+        _ if Update::decode(&frame.body, &context(false)).unwrap().end_of_rib.is_some() => 'E',
+        _ => 'R',
+    };
+    frames.map(letter).collect()
+}
+
+#[test]
+fn criterion_20_a_refresh_asked_for_during_the_first_load_begins_after_its_end_of_rib() {
+    let mut rib = rib(rules());
+    up(&mut rib, 2, 65002);
+    announce(&mut rib, 2, P, path(&[65002]));
+    rib.flush();
+    for (last, marks, expected) in [(1, true, "REEBRF"), (3, false, "REE")] {
+        rib.peer_up(ip(last), PeerConfig { marks_refresh: marks, ..neighbor(last, 65010) });
+        rib.refresh(ip(last), Family::IPV4_UNICAST);
+        rib.refresh(ip(last), Family::IPV4_UNICAST);
+        assert_eq!(order(&rib.flush(), last), expected);
+        assert!(!rib.wants_flush());
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::stage::{OWN_AS, announce, best, changes, ip, net, path, rules, told, 
 use crate::config::{
     Config, Global, ImportPolicy, LocalPath, NeighborConfig, PeerPolicies, PolicySource, TransitPolicy,
 };
+use crate::family::Family;
 use crate::policy::{
     Actions, ChainConfig, Conditions, DefaultAction, MedChange, NamedSet, NextHopAction, Policy,
     PolicyConfig, PrefixRange, Prepend, RejectReason, SetMatch, Statement, Then,
@@ -87,6 +88,21 @@ fn an_export_chain_changes_only_what_its_neighbor_is_told() {
     assert_eq!((plain.attributes.med, plain.attributes.as_path.to_string().as_str()), (None, "65000 65002"));
     let other = find(3, "10.1.2.0/24");
     assert_eq!((other.attributes.med, other.announced[0].next_hop.address), (None, ip(254)));
+}
+
+#[test]
+fn criterion_20_a_neighbor_that_asks_while_its_policy_changes_hears_everything_again() {
+    let mut rib = super::stage::rib(rules());
+    up(&mut rib, 1, 65001);
+    up(&mut rib, 2, 65002);
+    announce(&mut rib, 2, "10.2.0.0/24", path(&[65002]));
+    rib.flush();
+    let elsewhere = |med| Actions { med: Some(MedChange::Set(med)), ..Actions::default() };
+    rib.set_policies(ip(1), chains(in_ten_one(), elsewhere(7), Then::Next, false));
+    assert_eq!(changes(&rib.flush(), 1), (vec![], vec![]), "the route is not concerned");
+    rib.set_policies(ip(1), chains(in_ten_one(), elsewhere(8), Then::Next, false));
+    rib.refresh(ip(1), Family::IPV4_UNICAST);
+    assert_eq!(changes(&rib.flush(), 1), (vec!["10.2.0.0/24".to_owned()], vec![]));
 }
 
 #[test]

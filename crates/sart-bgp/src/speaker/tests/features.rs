@@ -3,7 +3,10 @@
 use super::lab::{OUTBOUND, Raw, config, ip};
 use crate::config::Features;
 use crate::family::Family;
-use crate::wire::capability::{AddPathMode, Capability, Role};
+use crate::session::SessionEvent;
+use crate::speaker::SpeakerOutput;
+use crate::wire::capability::{AddPathMode, Capability, GracefulRestart, Role};
+use crate::wire::end_of_rib;
 use crate::wire::message::{MessageKind, keepalive};
 use crate::wire::open::Open;
 use crate::wire::refresh::{RefreshSubtype, RouteRefresh};
@@ -113,4 +116,31 @@ fn criterion_20_routes_that_do_not_come_again_go_only_with_the_end_marker() {
     assert_eq!(received(&raw), 2);
     raw.say(OUTBOUND, &mark(RefreshSubtype::End));
     assert_eq!((received(&raw), raw.state().as_str()), (1, "Established"));
+}
+
+#[test]
+fn criterion_20_a_begin_mark_before_the_end_of_rib_is_ignored() {
+    let mut raw = Raw::new();
+    raw.dialled();
+    let marks = [
+        Capability::RouteRefresh,
+        Capability::EnhancedRouteRefresh,
+        Capability::GracefulRestart(GracefulRestart::default()),
+    ];
+    raw.say(OUTBOUND, &Raw::open(|open| open.capabilities.extend(marks)));
+    raw.say(OUTBOUND, &keepalive());
+    raw.say(OUTBOUND, &super::limits::update(0..2));
+    let mark = |subtype| RouteRefresh { family: Family::IPV4_UNICAST, subtype }.encode();
+    let both = [mark(RefreshSubtype::Begin), mark(RefreshSubtype::End)].concat();
+    let received = |raw: &Raw| raw.speaker.neighbor(ip(2), raw.now).unwrap().prefixes_received;
+    let early = SpeakerOutput::Session {
+        peer: ip(2),
+        event: SessionEvent::EarlyRefresh { family: Family::IPV4_UNICAST },
+    };
+    raw.say(OUTBOUND, &both);
+    assert_eq!((received(&raw), raw.others.contains(&early)), (2, true));
+    raw.others.clear();
+    raw.say(OUTBOUND, &end_of_rib(Family::IPV4_UNICAST));
+    raw.say(OUTBOUND, &both);
+    assert_eq!((received(&raw), raw.others.contains(&early)), (0, false));
 }
