@@ -16,6 +16,7 @@ mod index;
 mod intake;
 mod key;
 mod lag;
+mod otc;
 mod peer;
 #[cfg(test)]
 mod proptests;

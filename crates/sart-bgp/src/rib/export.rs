@@ -13,6 +13,7 @@ use super::answers::{Answer, Answers};
 use super::encode;
 use super::group::{Group, Sent};
 use super::hops::{HopId, Hops};
+use super::otc::{self, Leaving};
 use super::peer::Peers;
 use super::rewrite::{self, Outward, Reflection};
 use super::sets::{SetId, Sets};
@@ -47,10 +48,17 @@ pub(crate) enum Way {
     Reflected(Reflection),
 }
 
+/// How a set leaves: which rewriting, and what mark of RFC 9234 it gets that it does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Exit {
+    way: Way,
+    mark: Option<u32>,
+}
+
 /// Everything a chain's answer depends on besides the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Question {
-    way: Way,
+    exit: Exit,
     signature: Signature,
     /// Only if the chain looks at it.
     source: Option<Source>,
@@ -59,22 +67,25 @@ pub(crate) struct Question {
 /// What became of each set on each way, so that a set is rewritten once however many prefixes and groups have it.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
-    /// The way most routes go, by number of the set.
+    /// For [`COMMON`], by number of the set.
     learned_out: Vec<SetId>,
-    others: Answers<Way>,
+    others: Answers<Exit>,
 }
 
+/// The way most routes go.
+const COMMON: Exit = Exit { way: Way::LearnedOut, mark: None };
+
 impl Memo {
-    fn get(&self, set: SetId, way: Way) -> Option<SetId> {
-        match way {
-            Way::LearnedOut => self.learned_out.get(set.at()).copied().filter(|found| found.is_some()),
-            _ => self.others.get(set, &way).map(|answer| answer.set),
+    fn get(&self, set: SetId, exit: Exit) -> Option<SetId> {
+        if exit == COMMON {
+            return self.learned_out.get(set.at()).copied().filter(|found| found.is_some());
         }
+        self.others.get(set, &exit).map(|answer| answer.set)
     }
 
-    fn put(&mut self, set: SetId, way: Way, rewritten: SetId, rows: usize) -> Option<SetId> {
-        if way != Way::LearnedOut {
-            return self.others.put(set, way, Answer { set: rewritten, refused: 0 });
+    fn put(&mut self, set: SetId, exit: Exit, rewritten: SetId, rows: usize) -> Option<SetId> {
+        if exit != COMMON {
+            return self.others.put(set, exit, Answer { set: rewritten, refused: 0 });
         }
         if self.learned_out.len() < rows {
             self.learned_out.resize(rows, SetId::NONE);
@@ -149,10 +160,11 @@ impl Exporter<'_> {
         } else {
             self.learned_way(group, path)?
         };
+        let exit = self.exit(group, path, way)?;
         let set = if group.key.export.trivial() {
-            self.plain(path.set, way)
+            self.plain(path.set, exit)
         } else {
-            self.by_chain(group, row, path, way)?
+            self.by_chain(group, row, path, exit)?
         };
         let next_hop = next_hop(self.sets, self.hops, (group, row.family), set)?;
         let fits = encode::fits(self.sets.canonical(set), (row.family, next_hop), group.form(row.family));
@@ -190,16 +202,32 @@ impl Exporter<'_> {
         reflects.then_some(Way::Reflected(reflection))
     }
 
+    /// The mark that the path gets from the neighbour it came from or, if that gives none, towards the group (RFC 9234
+    /// section 5). `None` if it must not leave.
+    fn exit(&self, group: &Group, path: Path, way: Way) -> Option<Exit> {
+        let has = self.sets.summary(path.set).has(Summary::HAS_OTC);
+        let from = self.peers.get(path.peer).filter(|_| !has);
+        let inward = from.and_then(|from| otc::mark_in(from.config.role, from.config.asn));
+        match otc::leaving(group.key.role, has || inward.is_some()) {
+            Leaving::Stays => None,
+            Leaving::AsItIs => Some(Exit { way, mark: inward }),
+            Leaving::Marked => Some(Exit { way, mark: Some(self.config.asn) }),
+        }
+    }
+
     /// Rewritten without a policy; the same for every group.
-    fn plain(&mut self, set: SetId, way: Way) -> SetId {
-        if let Some(known) = self.memo.get(set, way) {
+    fn plain(&mut self, set: SetId, exit: Exit) -> SetId {
+        if let Some(known) = self.memo.get(set, exit) {
             return known;
         }
         self.scratch.clear();
-        rewrite_into(self.sets.canonical(set), (self.config.asn, false), way, &mut self.scratch);
-        let hop = self.hop_of(set, way);
+        rewrite_into(self.sets.canonical(set), (self.config.asn, false), exit.way, &mut self.scratch);
+        if let Some(asn) = exit.mark {
+            self.scratch = otc::mark(&self.scratch, asn);
+        }
+        let hop = self.hop_of(set, exit.way);
         let rewritten = self.sets.hold(&self.scratch, hop, self.hops);
-        if let Some(forgotten) = self.memo.put(set, way, rewritten, self.sets.rows()) {
+        if let Some(forgotten) = self.memo.put(set, exit, rewritten, self.sets.rows()) {
             self.sets.release(forgotten);
         }
         rewritten
@@ -214,12 +242,12 @@ impl Exporter<'_> {
     }
 
     /// Rewritten by the group's export chain; `None` if it refuses.
-    fn by_chain(&mut self, group: &mut Group, row: Row<'_>, path: Path, way: Way) -> Option<SetId> {
+    fn by_chain(&mut self, group: &mut Group, row: Row<'_>, path: Path, exit: Exit) -> Option<SetId> {
         let chain = &group.key.export;
         let reads = chain.reads();
         let source = self.peers.get(path.peer).map_or(Source::Local, |peer| peer.policy_source());
         let question = Question {
-            way,
+            exit,
             signature: chain.signature(&row.table.key(row.dest).prefix()),
             source: (reads.source_peer || reads.source_kind).then_some(source),
         };
@@ -230,7 +258,11 @@ impl Exporter<'_> {
                 let next_hop = self.hops.get(self.sets.summary(path.set).hop).map(|hop| hop.address);
                 let facts = Facts { attributes: &attributes, next_hop, source };
                 let set = match chain.judge(question.signature, &facts) {
-                    Verdict::Accept(changes) => self.changed(path.set, attributes.clone(), &changes, way),
+                    Verdict::Accept(changes) => {
+                        let mut attributes = attributes.clone();
+                        attributes.only_to_customer = exit.mark.or(attributes.only_to_customer);
+                        self.changed(path.set, attributes, &changes, exit.way)
+                    }
                     Verdict::Reject(_) => None,
                 };
                 let answer = Answer { set: set.unwrap_or_default(), refused: 0 };

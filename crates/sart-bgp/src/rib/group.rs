@@ -10,6 +10,7 @@ use super::table::{DestId, PeerId};
 use crate::family::{Family, LocalAddresses};
 use crate::policy::Chain;
 use crate::wire::WireForm;
+use crate::wire::capability::Role;
 use crate::wire::update::UpdateContext;
 
 /// What decides what a neighbour is told, and how it is written.
@@ -19,6 +20,7 @@ pub(crate) struct GroupKey {
     pub next_hops: LocalAddresses,
     pub groups: Vec<String>,
     pub reflector_client: bool,
+    pub role: Option<Role>,
     pub export: Chain,
     pub extended_messages: bool,
     pub send_paths: Vec<(Family, u8)>,
@@ -31,6 +33,7 @@ impl GroupKey {
             next_hops: config.next_hops,
             groups: config.groups.clone(),
             reflector_client: config.reflector_client,
+            role: config.role,
             export: config.policies.export.clone(),
             extended_messages: config.extended_messages,
             send_paths: config.send_paths.clone(),

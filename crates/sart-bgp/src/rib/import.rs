@@ -6,6 +6,7 @@ use core::net::IpAddr;
 use super::RibConfig;
 use super::answers::Answer;
 use super::hops::Hops;
+use super::otc;
 use super::peer::{Peer, PeerConfig};
 use super::sets::{SetId, Sets};
 use super::summary::Summary;
@@ -27,19 +28,22 @@ pub enum Refusal {
     FirstAs,
     /// Its AS path has a set (RFC 9774, enforced if configured).
     AsSet,
+    /// It may go to customers only, and this neighbour is none of those that may pass it on (RFC 9234 section 5).
+    RouteLeak,
     /// A policy refuses it.
     Policy(RejectReason),
 }
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::OwnAs,
         Self::OwnOriginator,
         Self::OwnCluster,
         Self::OwnNextHop,
         Self::FirstAs,
         Self::AsSet,
+        Self::RouteLeak,
         Self::Policy(RejectReason::ProtectedPrefix),
         Self::Policy(RejectReason::OutsideRanges),
         Self::Policy(RejectReason::NoTransit),
@@ -58,6 +62,7 @@ impl Refusal {
             Self::OwnNextHop => "own_next_hop",
             Self::FirstAs => "first_as",
             Self::AsSet => "as_set",
+            Self::RouteLeak => "route_leak",
             Self::Policy(reason) => reason.reason(),
         }
     }
@@ -76,7 +81,7 @@ impl Refusal {
 pub(crate) fn judge_set(
     config: &RibConfig,
     peer: &PeerConfig,
-    summary: &Summary,
+    (summary, otc): (&Summary, Option<u32>),
     (next_hop, own_next_hop): (Option<IpAddr>, Option<IpAddr>),
 ) -> Option<Refusal> {
     let enforced = peer.enforce_first_as && !peer.update.internal;
@@ -92,6 +97,8 @@ pub(crate) fn judge_set(
         Some(Refusal::FirstAs)
     } else if config.reject_as_sets && summary.has(Summary::AS_SET) {
         Some(Refusal::AsSet)
+    } else if otc::leaks(peer.role, peer.asn, otc) {
+        Some(Refusal::RouteLeak)
     } else {
         None
     }

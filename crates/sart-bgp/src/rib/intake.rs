@@ -107,7 +107,7 @@ impl Rib {
     ) -> Option<Common> {
         let config = &self.peers.get(peer)?.config;
         let hops = (Some(next_hop.address), config.next_hops.next_hop(family));
-        let refused = import::judge_set(&self.config, config, self.sets.summary(set), hops);
+        let refused = import::judge_set(&self.config, config, self.sets.facts(set), hops);
         Some(Common { peer, set, time: ticks(now), refused, open: config.policies.import.trivial() })
     }
 
@@ -196,10 +196,10 @@ impl Rib {
         let path = self.tables[at].path(dest, index);
         let key = (at as u8, dest, path.peer, path.id);
         let received = self.received.get(&key).copied().unwrap_or(path.set);
-        let summary = self.sets.summary(received);
-        let hop = self.hops.get(summary.hop).map(|hop| hop.address);
+        let facts = self.sets.facts(received);
+        let hop = self.hops.get(facts.0.hop).map(|hop| hop.address);
         let hops = (hop, config.next_hops.next_hop(Family::SUPPORTED[at]));
-        let refused = import::judge_set(&self.config, config, summary, hops);
+        let refused = import::judge_set(&self.config, config, facts, hops);
         let open = config.policies.import.trivial();
         let common = Common { peer: path.peer, set: received, time: path.time, refused, open };
         let (set, refused) = self.judged(&common, self.tables[at].key(dest));

@@ -12,6 +12,7 @@ use super::table::PeerId;
 use crate::config::PeerPolicies;
 use crate::family::{Family, LocalAddresses};
 use crate::policy::{self, Signature};
+use crate::wire::capability::Role;
 use crate::wire::update::UpdateContext;
 
 /// What a session agreed on, as far as routes depend on it.
@@ -37,6 +38,8 @@ pub struct PeerConfig {
     pub reflector_client: bool,
     /// An eBGP path has to begin with its AS.
     pub enforce_first_as: bool,
+    /// What we are to it (RFC 9234); only for eBGP.
+    pub role: Option<Role>,
     /// Repeating a family is framed by markers (RFC 7313).
     pub marks_refresh: bool,
 }
@@ -56,6 +59,7 @@ impl PeerConfig {
             send_paths: Vec::new(),
             reflector_client: false,
             enforce_first_as: false,
+            role: None,
             marks_refresh: false,
         }
     }

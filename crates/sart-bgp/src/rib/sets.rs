@@ -151,6 +151,13 @@ impl Sets {
         &self.sets[id.at()].summary
     }
 
+    /// The summary, and the mark of RFC 9234 if there is one.
+    pub(crate) fn facts(&self, id: SetId) -> (&Summary, Option<u32>) {
+        let summary = self.summary(id);
+        let marked = Some(id).filter(|_| summary.has(Summary::HAS_OTC));
+        (summary, marked.and_then(|id| AttrBlock::new(self.canonical(id)).summary().only_to_customer))
+    }
+
     pub(crate) fn canonical(&self, id: SetId) -> &[u8] {
         let set = &self.sets[id.at()];
         self.arena.get(set.place, set.len as usize)

@@ -43,6 +43,7 @@ impl Summary {
     pub(crate) const NO_EXPORT: u8 = 16;
     pub(crate) const NO_ADVERTISE: u8 = 32;
     pub(crate) const AS_SET: u8 = 64;
+    pub(crate) const HAS_OTC: u8 = 128;
 
     pub(crate) const fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
@@ -62,6 +63,7 @@ impl Summary {
             (no_export, Self::NO_EXPORT),
             (known(SummaryFlags::NO_ADVERTISE), Self::NO_ADVERTISE),
             (known(SummaryFlags::AS_SET), Self::AS_SET),
+            (facts.only_to_customer.is_some(), Self::HAS_OTC),
         ];
         Self {
             local_pref: facts.local_pref.unwrap_or(DEFAULT_LOCAL_PREF),

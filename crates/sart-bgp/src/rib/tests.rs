@@ -4,5 +4,6 @@ mod choice;
 mod criteria;
 mod exchange;
 mod import_rules;
+mod leaks;
 mod policy;
 pub(super) mod stage;

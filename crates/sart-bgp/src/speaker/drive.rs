@@ -135,6 +135,7 @@ impl Speaker {
             extended_messages: negotiated.extended_messages,
             send_paths: negotiated.send_paths.clone(),
             reflector_client: session.config().neighbor.reflector_client,
+            role: session.config().neighbor.features.role,
             marks_refresh: negotiated.enhanced_refresh,
             ..PeerConfig::new(asn, negotiated.router_id, negotiated.update.clone(), link.local)
         };
