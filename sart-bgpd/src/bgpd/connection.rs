@@ -121,7 +121,21 @@ async fn write_all(
     reports: EventSender,
 ) -> Result<(), NotRead> {
     let mut octets = 0;
-    while let Some(bytes) = pending.recv().await {
+    loop {
+        let next = tokio::select! {
+            biased;
+            // An owner that is busy, or waits for this connection to end, must not hold up what is queued.
+            permit = reports.reserve(), if octets >= REPORT_SIZE => {
+                // An owner that has stopped wants no report; what is queued goes out all the same.
+                if let Ok(permit) = permit {
+                    permit.send(Event::Sent { conn, octets });
+                }
+                octets = 0;
+                continue;
+            }
+            next = pending.recv() => next,
+        };
+        let Some(bytes) = next else { break };
         let size = bytes.len();
         if let Err(error) = write_one(&mut socket, bytes, send_hold).await? {
             tracing::debug!(%error, "sending failed");
@@ -129,11 +143,6 @@ async fn write_all(
         }
         queued.fetch_sub(size, Ordering::Relaxed);
         octets += size;
-        if octets >= REPORT_SIZE {
-            // An owner that has stopped wants no report; what is queued goes out all the same.
-            let _stopped = reports.send(Event::Sent { conn, octets }).await;
-            octets = 0;
-        }
     }
     // Dropping the half sends FIN.
     Ok(())
@@ -248,6 +257,21 @@ mod tests {
         drop(far);
         let ended = timeout(Duration::from_secs(30), async { while tasks.join_next().await.is_some() {} });
         assert!(ended.await.is_ok(), "a task outlives its connection");
+    }
+
+    #[tokio::test]
+    async fn a_full_event_queue_holds_up_nothing_that_is_sent() {
+        let (events, mut queue) = mpsc::channel(1);
+        events.try_send(Event::Closed { conn: ConnId(2), end: ConnectionEnd::Finished }).unwrap();
+        let (connection, mut far, _tasks) = connection(events).await;
+        for octet in 1..=3 {
+            connection.send(vec![octet; 2 * REPORT_SIZE].into()).unwrap();
+        }
+        let mut received = vec![0; 6 * REPORT_SIZE];
+        timeout(Duration::from_secs(30), far.read_exact(&mut received)).await.unwrap().unwrap();
+        assert!(matches!(queue.recv().await, Some(Event::Closed { conn: ConnId(2), .. })));
+        let report = timeout(Duration::from_secs(30), queue.recv()).await.unwrap().unwrap();
+        assert!(matches!(report, Event::Sent { octets, .. } if octets == 6 * REPORT_SIZE), "{report:?}");
     }
 
     #[tokio::test]
