@@ -14,6 +14,7 @@ pub mod listen;
 pub mod metrics;
 pub mod owner;
 pub mod policy;
+pub mod record;
 pub mod reload;
 pub mod transport;
 pub mod watch;

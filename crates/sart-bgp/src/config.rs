@@ -20,13 +20,14 @@ use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::policy::{PolicyConfig, PolicyError};
 use crate::rib::DecisionRules;
 use crate::wire::attr::Origin;
 
 /// The whole configuration of a speaker; [`crate::speaker::Speaker::apply_config`] makes the running one equal to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// Identity and switches.
     pub global: Global,
@@ -39,7 +40,7 @@ pub struct Config {
 }
 
 /// The speaker's identity and the rules that hold for all neighbours.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Global {
     /// Own AS number, 1 to 4294967294; 23456 (AS_TRANS) is refused.
     pub asn: u32,
@@ -94,7 +95,7 @@ impl Global {
 pub const BGP_PORT: u16 = 179;
 
 /// What a session may export of what other neighbours sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TransitPolicy {
     /// Only own paths: a node is no transit between its routers.
     #[default]
@@ -104,7 +105,7 @@ pub enum TransitPolicy {
 }
 
 /// Which prefixes neighbours may send. The default accepts nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportPolicy {
     /// Accept every prefix that `protected` does not refuse.
     pub accept_all: bool,
@@ -116,7 +117,7 @@ pub struct ImportPolicy {
 }
 
 /// A path that this speaker originates.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalPath {
     /// The prefix, without host bits.
     pub prefix: IpNet,

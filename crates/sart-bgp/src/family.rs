@@ -4,9 +4,10 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 /// An (AFI, SAFI) pair. Any pair can be represented; [`Family::is_supported`] tells which ones have tables here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Family {
     /// Address family identifier (IANA "Address Family Numbers").
     pub afi: u16,
@@ -61,7 +62,7 @@ impl fmt::Display for Family {
 }
 
 /// Our addresses on the link that a connection runs over: next hops for what we export there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalAddresses {
     /// Next hop of IPv4 routes; without it none are exported on this session.
     pub v4: Option<Ipv4Addr>,

@@ -18,6 +18,8 @@ mod tests;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::collision::Direction;
 pub use self::counters::MessageCounters;
 pub use self::event::{ConnectionEnd, SessionEvent};
@@ -30,7 +32,7 @@ use crate::family::Family;
 use crate::wire::notification::Notification;
 
 /// A TCP connection as the shell numbers them; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnId(pub u64);
 
 /// Where a session stands (RFC 4271 section 8.2.2). With two connections in collision, the one that got further counts.

@@ -8,6 +8,8 @@ mod io;
 mod limits;
 mod neighbor;
 mod query;
+pub mod record;
+pub mod replay;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use self::neighbor::Neighbor;
+use self::record::Recording;
 use self::settle::Settle;
 use crate::config::{Global, PolicySource};
 use crate::policy::PolicyConfig;
@@ -38,6 +41,7 @@ pub struct Speaker {
     /// Somebody wants to know multipath sets.
     fed: bool,
     outputs: VecDeque<SpeakerOutput>,
+    recording: Option<Recording>,
 }
 
 /// What exists from the first configuration on.
@@ -68,12 +72,15 @@ impl Speaker {
             settle: Settle::new(),
             fed: true,
             outputs: VecDeque::new(),
+            recording: None,
         }
     }
 
     /// The next thing to do; `None` when all is done.
     pub fn poll_output(&mut self) -> Option<SpeakerOutput> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        self.note_output(output.as_ref());
+        output
     }
 
     /// When to feed [`SpeakerInput::Tick`] at the latest.

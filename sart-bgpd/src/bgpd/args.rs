@@ -53,6 +53,13 @@ pub struct Args {
     /// With --on-term decommission: seconds between the request to use other routes and the end of the sessions.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(..=3600))]
     pub drain_time: u16,
+    /// Write everything that the speaker is fed to this file, as JSON lines; keys are left out. A file of that name is kept
+    /// as FILE.old.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Feed a recording to a speaker without sockets, print what it would do, compare that with what was recorded, and end.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "asn", "record"])]
+    pub replay: Option<PathBuf>,
     /// Accepted for upstream's command lines and ignored.
     #[arg(long, hide = true)]
     pub fib: Option<String>,

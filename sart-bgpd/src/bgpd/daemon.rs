@@ -2,7 +2,9 @@
 
 use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use sart_bgp::config::{Config, ConfigError, Global, ImportPolicy, TransitPolicy};
 use sart_bgp::policy::PolicyConfig;
 use sart_bgp::speaker::Speaker;
+use sart_bgp::speaker::record::RecordEnd;
 use sart_rpc::v1::bgp_service_server::BgpServiceServer;
 use sart_rpc::{Listener, socket_path};
 use sart_telemetry::logs::LogError;
@@ -26,6 +29,7 @@ use super::leave::{self, Farewell};
 use super::listen::Listeners;
 use super::metrics::Metrics;
 use super::owner::{Handle, Owner, Stopped};
+use super::record::{self, RecordError, Recording, ReplayFileError};
 use super::reload::Reloader;
 
 /// How long API calls under way may take when the daemon stops.
@@ -50,6 +54,8 @@ enum StartError {
     Http { address: SocketAddr, source: std::io::Error },
     #[error("cannot watch signals: {0}")]
     Signals(std::io::Error),
+    #[error("--record: {0}")]
+    Record(#[from] RecordError),
     #[error("the speaker stopped while starting")]
     Stopped(#[from] Stopped),
 }
@@ -68,11 +74,33 @@ impl StartError {
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub async fn run(args: Args) -> ExitCode {
+    if let Some(path) = &args.replay {
+        return replay(path);
+    }
     match try_run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&error);
             error.exit_code()
+        }
+    }
+}
+
+/// Prints what the speaker of a recording had to do. 0 if it did the same again, else 1.
+#[expect(clippy::print_stderr, reason = "standard output is for the outputs")]
+fn replay(path: &Path) -> ExitCode {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let replayed = record::replay(path, &mut out);
+    match replayed.and_then(|replay| out.flush().map(|()| replay).map_err(ReplayFileError::Write)) {
+        Ok(replay) => {
+            let (outputs, checks) = replay.compared();
+            let end = replay.end().map_or("cut off", RecordEnd::reason);
+            eprintln!("sart-bgpd: {outputs} outputs, equal at {checks} checks; the recording ends: {end}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("sart-bgpd: {error}");
+            ExitCode::FAILURE
         }
     }
 }
@@ -98,7 +126,8 @@ async fn try_run(args: Args) -> Result<(), StartError> {
     let http = http(&args, &health, &metrics).await?;
     // Before the first packet: a second speaker on this socket must not disturb the first one's sessions.
     let listener = Listener::bind(&api_path)?;
-    let (owner, handle, inbox) = owner(&args, &metrics, health.require("listener"));
+    let (speaker, recording) = speaker(args.record.as_deref())?;
+    let (owner, handle, inbox) = owner(speaker, &args, &metrics, health.require("listener"));
     let (stop, stopping) = oneshot::channel();
     let owning = tokio::spawn(owner.run(inbox, async move {
         // The sender going away means stop as well.
@@ -122,6 +151,9 @@ async fn try_run(args: Args) -> Result<(), StartError> {
     if let Err(error) = owning.await {
         tracing::error!(%error, "the speaker's task failed");
     }
+    if let Some(recording) = recording {
+        recording.finish();
+    }
     let _serving = api_stop.send(());
     if tokio::time::timeout(API_STOP_TIME, serving).await.is_err() {
         tracing::debug!("an API client kept its connection open");
@@ -132,11 +164,24 @@ async fn try_run(args: Args) -> Result<(), StartError> {
     Ok(())
 }
 
-fn owner(args: &Args, metrics: &Metrics, ready: Readiness) -> (Owner, Handle, super::owner::Inbox) {
+/// The speaker and, if it is recorded, what has to be waited for in the end.
+fn speaker(record: Option<&Path>) -> Result<(Speaker, Option<Recording>), RecordError> {
     // RandomState is seeded from the system's entropy; that is enough to spread timers.
     let seed = std::hash::RandomState::new().build_hasher().finish();
+    let Some(path) = record else { return Ok((Speaker::new(seed), None)) };
+    let (recorder, recording) = record::start(path)?;
+    tracing::info!(path = %path.display(), "recording what the speaker is fed");
+    Ok((Speaker::recorded(seed, Box::new(recorder)), Some(recording)))
+}
+
+fn owner(
+    speaker: Speaker,
+    args: &Args,
+    metrics: &Metrics,
+    ready: Readiness,
+) -> (Owner, Handle, super::owner::Inbox) {
     let options = SocketOptions { sources: args.source.clone(), ttl: args.ttl };
-    let (mut owner, handle, inbox) = Owner::new(Speaker::new(seed), options.clone(), metrics.clone());
+    let (mut owner, handle, inbox) = Owner::new(speaker, options.clone(), metrics.clone());
     let listeners = Listeners::new(args.listen.clone(), options, owner.events(), ready, metrics.clone());
     owner.listen_by(listeners);
     (owner, handle, inbox)

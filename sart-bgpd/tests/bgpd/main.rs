@@ -11,6 +11,8 @@ mod guarded;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod record;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod sessions;

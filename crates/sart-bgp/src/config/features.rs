@@ -1,9 +1,11 @@
 //! Which extensions of BGP a neighbour is offered. Only data.
 
+use serde::{Deserialize, Serialize};
+
 use crate::wire::capability::Role;
 
 /// Extensions that are offered. What is not offered is not used, whatever the neighbour offers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Features {
     /// Messages up to 65535 octets (RFC 8654).
     pub extended_messages: bool,

@@ -4,6 +4,8 @@
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{BGP_PORT, Features, Transport};
 use crate::family::Family;
 use crate::policy::ChainConfig;
@@ -16,7 +18,7 @@ pub const DEFAULT_CONNECT_RETRY: u16 = 8;
 pub const SHUTDOWN_TEXT_LEN: usize = 255;
 
 /// One neighbour.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NeighborConfig {
     /// Free name, unique, not empty.
     pub name: String,
@@ -59,7 +61,7 @@ pub struct NeighborConfig {
 }
 
 /// How many prefixes of each family a neighbour may announce, accepted or not (RFC 4486 section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrefixLimit {
     /// One more ends the session; at least 1.
     pub max: u32,

@@ -4,13 +4,15 @@ use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The longest key that the kernel takes (tcp(7), TCP_MD5SIG_MAXKEYLEN).
 pub const PASSWORD_LEN: usize = 80;
 /// The least time that a neighbour may take to read something unless configured (RFC 9687 section 5).
 const LEAST_SEND_HOLD: Duration = Duration::from_secs(480);
 
 /// How the TCP connection to a neighbour is made. The default is whatever the system does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transport {
     /// The address to dial from; of the neighbour's family.
     pub local_address: Option<IpAddr>,
@@ -19,7 +21,8 @@ pub struct Transport {
     /// GTSM (RFC 5082): the neighbour is at most this many hops away, 1 on the link, at most 254; packets that came from
     /// farther are dropped by the kernel. Excludes `ttl`.
     pub ttl_security: Option<u8>,
-    /// The key of RFC 2385; 1 to [`PASSWORD_LEN`] octets.
+    /// The key of RFC 2385; 1 to [`PASSWORD_LEN`] octets. Left out wherever a configuration is written down.
+    #[serde(skip)]
     pub password: Option<Password>,
     /// Seconds that the neighbour may take to read something (RFC 9687); 0 takes 8 minutes or twice the hold time,
     /// whichever is more.

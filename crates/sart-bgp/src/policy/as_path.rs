@@ -5,11 +5,13 @@ use core::fmt;
 use core::str::FromStr;
 
 use regex::bytes::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
 
 /// A regular expression over the printed AS path: numbers apart by one space, sets as `{1,2}`. `_` stands for the start,
 /// the end, or what is between two numbers, so that `_65001_` finds an AS, `^65001_` the neighbouring one, `_65001$` the
 /// originating one and `^$` the empty path. Equal if the text is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct AsPathPattern {
     text: String,
     regex: Regex,
@@ -40,6 +42,20 @@ impl FromStr for AsPathPattern {
             .build()
             .map_err(|_| NotAPattern)?;
         Ok(Self { text: text.to_owned(), regex })
+    }
+}
+
+impl TryFrom<String> for AsPathPattern {
+    type Error = NotAPattern;
+
+    fn try_from(text: String) -> Result<Self, NotAPattern> {
+        text.parse()
+    }
+}
+
+impl From<AsPathPattern> for String {
+    fn from(pattern: AsPathPattern) -> Self {
+        pattern.text
     }
 }
 

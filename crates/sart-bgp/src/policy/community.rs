@@ -4,8 +4,10 @@ use core::fmt;
 use core::net::Ipv4Addr;
 use core::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// One number of a pattern: `*`, `7` or `7-9`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Part {
     /// Any number.
     Any,
@@ -65,7 +67,7 @@ const WELL_KNOWN: [(&str, u32); 7] = [
 ];
 
 /// A pattern of RFC 1997 communities: `65000:100`, `65000:*`, `65000:100-199`, or a well-known name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CommunityPattern {
     /// The first half.
     pub asn: Part,
@@ -125,7 +127,7 @@ const fn exact(part: Part) -> Option<u32> {
 }
 
 /// A pattern of RFC 8092 large communities: `65000:1:2`, each part also `*` or a range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LargeCommunityPattern(pub [Part; 3]);
 
 impl LargeCommunityPattern {
@@ -168,7 +170,7 @@ pub fn format_large_community([global, first, second]: &[u32; 3]) -> String {
 
 /// A pattern of RFC 4360 extended communities: `rt:65000:100` or `soo:192.0.2.1:7` with `*` or a range for the AS number
 /// and the value, `rt:*:100`, or all eight octets as `0x0002fde800000064`. Two-octet and four-octet AS forms both match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ExtCommunityPattern {
     /// These octets.
     Raw(u64),
@@ -184,7 +186,7 @@ pub enum ExtCommunityPattern {
 }
 
 /// The sub-types that have names (RFC 4360 sections 4 and 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RouteKind {
     /// Route target, `rt`.
     Target,
@@ -193,7 +195,7 @@ pub enum RouteKind {
 }
 
 /// Who gave an extended community out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Admin {
     /// An AS (or anybody with `*`).
     As(Part),

@@ -4,6 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::as_path::AsPathPattern;
 use super::community::{CommunityPattern, ExtCommunityPattern, LargeCommunityPattern};
@@ -11,7 +12,7 @@ use crate::family::Family;
 use crate::wire::attr::Origin;
 
 /// Every set and policy of a speaker; chains name them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyConfig {
     /// Sets that conditions name.
     pub sets: DefinedSets,
@@ -20,7 +21,7 @@ pub struct PolicyConfig {
 }
 
 /// Sets by kind; a name is unique inside its kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefinedSets {
     /// Prefixes with ranges of lengths.
     pub prefixes: Vec<NamedSet<PrefixRange>>,
@@ -39,7 +40,7 @@ pub struct DefinedSets {
 }
 
 /// A set with its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedSet<T> {
     /// The name, not empty.
     pub name: String,
@@ -48,7 +49,7 @@ pub struct NamedSet<T> {
 }
 
 /// Prefixes of some lengths inside a prefix, or the prefixes that hold it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PrefixRange {
     /// The prefix, without host bits.
     pub prefix: IpNet,
@@ -96,7 +97,7 @@ impl PrefixRange {
 }
 
 /// A named list of statements.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// The name, not empty.
     pub name: String,
@@ -105,7 +106,7 @@ pub struct Policy {
 }
 
 /// If all conditions hold, the actions are done and `then` decides what follows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     /// A name for people; may be empty.
     pub name: String,
@@ -118,7 +119,7 @@ pub struct Statement {
 }
 
 /// What follows a statement whose conditions hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Then {
     /// The next statement is asked, which sees the changes made so far.
     #[default]
@@ -130,7 +131,7 @@ pub enum Then {
 }
 
 /// What must hold, all of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conditions {
     /// The prefix against a prefix set (`All` is the same as `Any`).
     pub prefix_set: Option<SetMatch>,
@@ -159,7 +160,7 @@ pub struct Conditions {
 }
 
 /// A set and how it has to match.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetMatch {
     /// The set's name.
     pub set: String,
@@ -168,7 +169,7 @@ pub struct SetMatch {
 }
 
 /// How the values of a route and the members of a set have to meet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MatchKind {
     /// At least one member matches a value.
     #[default]
@@ -180,7 +181,7 @@ pub enum MatchKind {
 }
 
 /// Numbers from `min` to `max`, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberRange {
     /// The least.
     pub min: u32,
@@ -189,7 +190,7 @@ pub struct NumberRange {
 }
 
 /// Where a route comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceKind {
     /// This speaker originates it.
     Local,
@@ -200,7 +201,7 @@ pub enum SourceKind {
 }
 
 /// What a statement changes. Nothing is the default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actions {
     /// Sets LOCAL_PREF.
     pub local_pref: Option<u32>,
@@ -221,7 +222,7 @@ pub struct Actions {
 }
 
 /// A change of MULTI_EXIT_DISC. A route without counts as 0 (RFC 4271 section 9.1.2.2 c); results stay in range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MedChange {
     /// To this value.
     Set(u32),
@@ -232,7 +233,7 @@ pub enum MedChange {
 }
 
 /// ASes to put in front of the path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepend {
     /// The AS number; none takes our own.
     pub asn: Option<u32>,
@@ -246,7 +247,7 @@ impl Prepend {
 }
 
 /// A change of a list of communities: first `replace`, then `remove`, then `add`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListChange<V, P> {
     /// The new list, if any; empty drops the attribute.
     pub replace: Option<Vec<V>>,
@@ -271,7 +272,7 @@ impl<V, P> ListChange<V, P> {
 }
 
 /// A change of the next hop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NextHopAction {
     /// Our own address on the neighbour's link; export only.
     Own,
@@ -284,7 +285,7 @@ pub enum NextHopAction {
 }
 
 /// What one neighbour and direction uses.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainConfig {
     /// Names of policies, asked in order.
     pub policies: Vec<String>,
@@ -293,7 +294,7 @@ pub struct ChainConfig {
 }
 
 /// The end of a chain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DefaultAction {
     /// The route is refused: a policy says what may pass.
     #[default]

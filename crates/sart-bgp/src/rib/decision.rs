@@ -4,11 +4,13 @@
 use core::cmp::Reverse;
 use core::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::summary::Summary;
 use super::table::Path;
 
 /// How paths are compared and how many are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionRules {
     /// Equally good paths are all used.
     pub multipath: bool,

@@ -3,12 +3,14 @@
 use core::fmt;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::family::Family;
 use crate::session::SessionState;
 use crate::wire::notification::Notification;
 
 /// How a TCP connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConnectionEnd {
     /// The far end closed it in order (FIN).
     Finished,

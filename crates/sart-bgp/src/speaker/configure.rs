@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::neighbor::Neighbor;
+use super::record::Step;
 use super::{Applied, PathsUpdated, Running, Speaker, SpeakerOutput};
 use crate::config::{Config, ConfigError, Global, LocalPath, NeighborConfig, PeerPolicies, PolicySource};
 use crate::family::Family;
@@ -29,6 +30,7 @@ impl Speaker {
             .iter()
             .map(|neighbor| source.of(neighbor).map(|policies| (neighbor.address, policies)))
             .collect::<Result<_, _>>()?;
+        self.note_config(&config, now);
         let paths_changed = self.apply_tables(&config, source, now);
         let kept: BTreeSet<_> = config.neighbors.iter().map(|neighbor| neighbor.address).collect();
         let gone: Vec<_> = self.neighbors.keys().filter(|address| !kept.contains(address)).copied().collect();
@@ -44,7 +46,7 @@ impl Speaker {
         }
         self.apply_policies(policies);
         self.settle.configured(now);
-        self.flush(now);
+        self.send_all(now);
         Ok(applied)
     }
 
@@ -89,8 +91,9 @@ impl Speaker {
     /// If no neighbour has that address.
     pub fn delete_neighbor(&mut self, address: IpAddr, now: Duration) -> Result<(), ConfigError> {
         self.known(address)?;
+        self.note(now, || Step::DeleteNeighbor { peer: address });
         self.remove_neighbor(address, now);
-        self.flush(now);
+        self.send_all(now);
         Ok(())
     }
 
@@ -117,8 +120,9 @@ impl Speaker {
     /// If no neighbour has that address.
     pub fn reset(&mut self, address: IpAddr, text: &str, now: Duration) -> Result<(), ConfigError> {
         self.known(address)?;
+        self.note(now, || Step::Reset { peer: address, text: text.to_owned() });
         self.feed(address, Input::Reset(farewell::reset(text)), now);
-        self.flush(now);
+        self.send_all(now);
         Ok(())
     }
 
@@ -128,10 +132,11 @@ impl Speaker {
     /// If no neighbour has that address.
     pub fn ask_refresh(&mut self, address: IpAddr, now: Duration) -> Result<(), ConfigError> {
         self.known(address)?;
+        self.note(now, || Step::AskRefresh { peer: address });
         for family in Family::SUPPORTED {
             self.feed(address, Input::AskRefresh(family), now);
         }
-        self.flush(now);
+        self.send_all(now);
         Ok(())
     }
 
@@ -152,6 +157,10 @@ impl Speaker {
         now: Duration,
     ) -> Result<PathsUpdated, ConfigError> {
         crate::config::check_paths(&upserts)?;
+        if self.running.is_none() {
+            return Err(ConfigError::NoGlobal);
+        }
+        self.note(now, || Step::UpdatePaths { upserts: upserts.clone(), withdrawals: withdrawals.to_vec() });
         let rib = &mut self.running.as_mut().ok_or(ConfigError::NoGlobal)?.rib;
         let mut updated = PathsUpdated::default();
         for prefix in withdrawals {
@@ -164,13 +173,14 @@ impl Speaker {
         for path in upserts {
             updated.changed += u32::from(rib.originate(path, now));
         }
-        self.flush(now);
+        self.send_all(now);
         Ok(updated)
     }
 
     /// Ends every session with Cease/Administrative Shutdown and a text for the neighbours' operators, and dials no more
     /// until a configuration is applied.
     pub fn shutdown(&mut self, text: &str, now: Duration) {
+        self.note(now, || Step::Shutdown { text: text.to_owned() });
         self.feed_all(&Input::Stop(farewell::shutdown(text)), now);
     }
 
@@ -188,6 +198,7 @@ impl Speaker {
     /// Closes every connection without a NOTIFICATION and dials no more until a configuration is applied: we come back
     /// soon, and a neighbour that knows graceful restart keeps our routes meanwhile (RFC 4724 section 4.1).
     pub fn leave_for_restart(&mut self, now: Duration) {
+        self.note(now, || Step::LeaveForRestart);
         self.feed_all(&Input::Abandon, now);
     }
 
@@ -195,7 +206,7 @@ impl Speaker {
         for address in self.neighbors.keys().copied().collect::<Vec<_>>() {
             self.feed(address, input.clone(), now);
         }
-        self.flush(now);
+        self.send_all(now);
     }
 
     /// The own paths, in order of prefix.

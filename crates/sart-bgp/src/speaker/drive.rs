@@ -4,6 +4,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
+use super::record::Step;
 use super::{Link, LocalAddresses, Speaker, SpeakerInput, SpeakerOutput};
 use crate::family::Family;
 use crate::rib::{PeerConfig, Rib};
@@ -19,6 +20,7 @@ impl Speaker {
     /// Feeds one event where more are waiting: what follows for routes is left to a later [`Speaker::flush`], so that it
     /// is packed together. Everything else is done at once.
     pub fn take_in(&mut self, input: SpeakerInput<'_>, now: Duration) {
+        self.note(now, || Step::from(&input));
         match input {
             SpeakerInput::Accepted { conn, peer, local } => {
                 self.connected(conn, (peer.ip().to_canonical(), local), Direction::Inbound, now);
@@ -189,6 +191,11 @@ impl Speaker {
 
     /// Sends what follows from everything that has happened.
     pub fn flush(&mut self, now: Duration) {
+        self.note(now, || Step::Flush);
+        self.send_all(now);
+    }
+
+    pub(super) fn send_all(&mut self, now: Duration) {
         let rib = self.running.as_mut().map(|running| &mut running.rib).filter(|rib| rib.wants_flush());
         let outgoing = rib.map(crate::rib::Rib::flush).unwrap_or_default();
         self.flush_feed();

@@ -152,6 +152,7 @@ impl Speaker {
     /// Works out the multipath sets for [`super::SpeakerOutput::BestPath`] and [`Speaker::best_paths`], or leaves it while
     /// nobody asks.
     pub fn set_fed(&mut self, fed: bool) {
+        self.note_fed(fed);
         self.fed = fed;
         if let Some(running) = &mut self.running {
             running.rib.set_fed(fed);

@@ -4,6 +4,8 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use serde::{Deserialize, Serialize};
+
 use super::code;
 
 mod aggregator;
@@ -91,7 +93,7 @@ impl PartialBits {
 }
 
 /// ORIGIN, best first (RFC 4271 section 9.1.2.2 c).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Origin {
     /// From the inside of its AS.
     #[default]
