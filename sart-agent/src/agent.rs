@@ -98,7 +98,8 @@ pub async fn run(settings: Settings, background: &Handle) -> Result<(), AgentErr
             events: events.clone(),
             announced: orders.announced.clone(),
         };
-        pods::spawn(&mut tasks, wiring, path.clone(), Places::default());
+        let counted = metrics.pods.clone();
+        pods::spawn(&mut tasks, wiring, path.clone(), (Places::default(), counted));
     }
     spawn_executors(&mut tasks, (settings, path), client, (orders, events, metrics))?;
     drop(entered);

@@ -4,22 +4,26 @@
 pub mod addresses;
 pub mod answer;
 pub mod attachment;
+pub mod audit;
 pub mod check;
 mod collect;
 pub mod install;
 pub mod journal;
 pub mod machine;
+pub mod metrics;
 pub mod network;
 pub mod ports;
 pub mod reconcile;
 pub mod server;
+pub mod service;
 mod startup;
 pub mod turns;
 
-pub use addresses::{AddressError, AddressRequest, NotReady, PodAddress, PodAddresses};
+pub use addresses::{AddressError, AddressRequest, BlockUse, Holding, NotReady, PodAddress, PodAddresses};
 pub use attachment::AttachmentKey;
 pub use install::{InstallError, Installer};
 pub use machine::{Fault, Machine, Step};
+pub use metrics::Metrics;
 pub use ports::{PlainRouting, PodPort, PodPorts, PortError, PortProof};
 pub use server::{Server, Settings, StartError};
 pub use startup::Summary;

@@ -27,6 +27,8 @@ pub struct Metrics {
     pub status_failures: Counter,
     /// Routes and rules that the kernel refused.
     pub stopper_failures: Counter,
+    /// The pod network's.
+    pub pods: crate::cni::Metrics,
 }
 
 impl Metrics {
@@ -35,6 +37,7 @@ impl Metrics {
         let endpoint_to_ack = Histogram::new(LATENCY);
         let help = "Seconds from the EndpointSlice event to the speaker's confirmation";
         registry.register("endpoint_to_ack_seconds", help, endpoint_to_ack.clone());
+        let pods = crate::cni::Metrics::new(registry);
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
@@ -42,6 +45,7 @@ impl Metrics {
         };
         Self {
             endpoint_to_ack,
+            pods,
             configs: counter("speaker_configs", "Configurations the speaker confirmed"),
             configs_refused: counter("speaker_configs_refused", "Configurations the speaker refused"),
             paths_changed: counter("paths_changed", "Paths announced, changed or withdrawn"),

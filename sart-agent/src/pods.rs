@@ -20,18 +20,24 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub struct Places {
     /// The socket that the plugin dials.
     pub socket: PathBuf,
+    /// The socket that `sart cni` dials.
+    pub operators: PathBuf,
     /// Folder of the journal; it outlives the pod.
     pub state: PathBuf,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Self { socket: sart_cni::config::SOCKET.into(), state: sart_cni::config::STATE.into() }
+        Self {
+            socket: sart_cni::config::SOCKET.into(),
+            operators: sart_rpc::AGENT_SOCKET.into(),
+            state: sart_cni::config::STATE.into(),
+        }
     }
 }
 
 /// Starts everything; a part that ends takes the agent with it.
-pub fn spawn(tasks: &mut JoinSet<()>, wiring: Wiring, path: PodPath, places: Places) {
+pub fn spawn(tasks: &mut JoinSet<()>, wiring: Wiring, path: PodPath, places: (Places, cni::Metrics)) {
     let cool_down = ipam::book::COOL_DOWN;
     let live = Some((wiring.client.clone(), tokio::runtime::Handle::current()));
     let book = AddressBook::new(cool_down, live);
@@ -42,18 +48,26 @@ pub fn spawn(tasks: &mut JoinSet<()>, wiring: Wiring, path: PodPath, places: Pla
 }
 
 /// Serves the plugin until the agent ends. The ledger learns what every pod holds before anybody is served.
-async fn serve(book: AddressBook, (path, mut changes): (PodPath, PathChanges), places: Places) {
+async fn serve(
+    book: AddressBook,
+    (path, mut changes): (PodPath, PathChanges),
+    (places, metrics): (Places, cni::Metrics),
+) {
     // Ports cannot be attached before it is known what carries the packets.
     let Some(programs) = changes.next().await else { return };
     info!(programs, "pods are served next");
     let (addresses, ports) = (Arc::new(book.clone()), Arc::new(path));
-    let started = spawn_blocking(move || start(places, addresses, ports)).await;
+    let operators = places.operators.clone();
+    let counted = metrics.clone();
+    let started = spawn_blocking(move || start((places, counted), addresses, ports)).await;
     let server = match started {
         Ok(Ok(server)) => Arc::new(server),
         Ok(Err(error)) => return error!(%error, "cannot serve the CNI plugin"),
         Err(error) => return error!(%error, "starting the CNI server ended badly"),
     };
+    metrics.show(&server);
     book.adopted();
+    tokio::spawn(serve_operators(Arc::clone(&server), operators));
     install().await;
     while changes.next().await.is_some() {
         let again = Arc::clone(&server);
@@ -61,6 +75,17 @@ async fn serve(book: AddressBook, (path, mut changes): (PodPath, PathChanges), p
             Ok((attached, failed)) => info!(attached, failed, "ports of pods follow the dataplane"),
             Err(error) => warn!(%error, "ports of pods may not follow the dataplane"),
         }
+    }
+}
+
+/// Pods do without it: a failure is said, and tried again.
+async fn serve_operators(server: Arc<Server>, socket: PathBuf) {
+    loop {
+        match cni::service::serve(Arc::clone(&server), &socket).await {
+            Ok(()) => warn!("the socket of `sart cni` was closed"),
+            Err(error) => warn!(%error, "`sart cni` is not served; will be tried again"),
+        }
+        tokio::time::sleep(AGAIN).await;
     }
 }
 
@@ -81,7 +106,11 @@ fn put_in_place() -> Result<bool, InstallError> {
     Ok(installer.binary()? | installer.configuration()?)
 }
 
-fn start(places: Places, addresses: Arc<AddressBook>, ports: Arc<PodPath>) -> Result<Server, StartError> {
-    let settings = cni::Settings { socket: places.socket, state: places.state, fault: None };
+fn start(
+    (places, metrics): (Places, cni::Metrics),
+    addresses: Arc<AddressBook>,
+    ports: Arc<PodPath>,
+) -> Result<Server, StartError> {
+    let settings = cni::Settings { socket: places.socket, state: places.state, metrics, fault: None };
     Server::start(settings, addresses, ports)
 }

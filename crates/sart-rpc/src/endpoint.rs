@@ -6,6 +6,8 @@ use std::path::PathBuf;
 pub const BGPD_SOCKET: &str = "/run/sart/bgpd.sock";
 /// Where the route manager serves unless told otherwise.
 pub const FIBD_SOCKET: &str = "/run/sart/fibd.sock";
+/// Where the node agent serves the pod network's operators.
+pub const AGENT_SOCKET: &str = "/run/sart/agent.sock";
 
 /// Why an endpoint text is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

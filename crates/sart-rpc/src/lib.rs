@@ -6,7 +6,7 @@ mod endpoint;
 mod listener;
 
 pub use channel::{ConnectError, connect, connect_lazy};
-pub use endpoint::{BGPD_SOCKET, EndpointError, FIBD_SOCKET, socket_path};
+pub use endpoint::{AGENT_SOCKET, BGPD_SOCKET, EndpointError, FIBD_SOCKET, socket_path};
 pub use listener::{BindError, Listener, bind_socket};
 
 /// Package `sart.v1`, generated from `proto/sart/v1/*.proto` by `cargo run -p sart-rpc --example rpcgen`.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
-use sart_rpc::{BGPD_SOCKET, FIBD_SOCKET};
+use sart_rpc::{AGENT_SOCKET, BGPD_SOCKET, FIBD_SOCKET};
 
 /// Kubernetes networking on BGP: talk to the daemons of this machine.
 #[derive(Debug, Parser)]
@@ -30,6 +30,27 @@ pub(crate) enum Command {
     Fib(FibArgs),
     /// Pools and blocks of addresses, as the cluster holds them (by KUBECONFIG or the pod's account).
     Ipam(IpamArgs),
+    /// The pods of this node, as its agent (sart-agent) attached them.
+    Cni(CniArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CniArgs {
+    /// Unix socket of the node agent.
+    #[arg(short, long, global = true, default_value = AGENT_SOCKET)]
+    pub(crate) endpoint: String,
+    #[command(subcommand)]
+    pub(crate) command: CniCommand,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum CniCommand {
+    /// Each attachment: its pod, addresses and link.
+    List,
+    /// Compare journal, kernel, address book and dataplane, and change nothing; exit code 3 if they differ.
+    Check,
+    /// Compare and mend; exit code 3 if a difference is left.
+    Repair,
 }
 
 #[derive(Debug, clap::Args)]
@@ -430,6 +451,9 @@ mod tests {
             "sart fib -e localhost:5001 channel list",
             "sart fib channel get bgp-to-kernel",
             "sart fib channel route bgp-to-kernel",
+            "sart cni list",
+            "sart cni -e /run/x.sock check -o json",
+            "sart -o json cni repair",
         ] {
             if let Err(error) = Args::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");
@@ -453,6 +477,8 @@ mod tests {
             "sart bgp rib in",
             "sart bgp neighbor policy 10.0.0.2 --import-default maybe",
             "sart bgp global decommission --wait 3601",
+            "sart cni",
+            "sart cni repair everything",
         ] {
             let error = Args::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

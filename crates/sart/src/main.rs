@@ -2,6 +2,7 @@
 
 mod args;
 mod bgp;
+mod cni;
 mod fib;
 mod ipam;
 mod output;
@@ -17,7 +18,7 @@ use self::output::Out;
 async fn main() -> ExitCode {
     let args = Args::parse();
     match run(args).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             say(&error);
             ExitCode::FAILURE
@@ -31,17 +32,19 @@ fn say(error: &anyhow::Error) {
     eprintln!("sart: {error:#}");
 }
 
-async fn run(args: Args) -> anyhow::Result<()> {
+async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut out = Out;
-    match args.command {
-        Command::Bgp(bgp) => bgp::run(bgp, args.output, &mut out).await,
-        Command::Fib(fib) => {
-            let text = fib::run(fib, args.output).await?;
-            out.put(&text).map(|_| ())
+    let text = match args.command {
+        Command::Bgp(bgp) => {
+            return bgp::run(bgp, args.output, &mut out).await.map(|()| ExitCode::SUCCESS);
         }
-        Command::Ipam(ipam) => {
-            let text = ipam::run(ipam, args.output).await?;
-            out.put(&text).map(|_| ())
+        Command::Fib(fib) => fib::run(fib, args.output).await?,
+        Command::Ipam(ipam) => ipam::run(ipam, args.output).await?,
+        Command::Cni(cni) => {
+            let (text, agrees) = cni::run(cni, args.output).await?;
+            out.put(&text)?;
+            return Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::from(cni::DIFFERS) });
         }
-    }
+    };
+    out.put(&text).map(|_| ExitCode::SUCCESS)
 }

@@ -17,6 +17,7 @@ fn a_failure_is_one_sentence_and_one() {
         (&["-o", "json", "bgp", "-e", "unix:/nonexistent/x", "neighbor", "list"], "/nonexistent/x"),
         (&["bgp", "-e", "10.0.0.1:5000", "rib"], "TCP is not supported"),
         (&["fib", "-e", "/nonexistent/fibd.sock", "channel", "list"], "/nonexistent/fibd.sock"),
+        (&["cni", "-e", "/nonexistent/agent.sock", "check"], "/nonexistent/agent.sock"),
     ] {
         let (code, stdout, stderr) = run(line);
         assert_eq!(code, Some(1), "{line:?}: {stderr}");

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use sart_agent::cni::{AddressError, AddressRequest, AttachmentKey, NotReady, PodAddress, PodAddresses};
+use sart_agent::cni::{
+    AddressError, AddressRequest, AttachmentKey, BlockUse, Holding, NotReady, PodAddress, PodAddresses,
+};
 use sart_ipam::pod::{Block, BlockState, Ledger, Reuse};
 
 const POOL: &str = "default";
@@ -64,6 +66,29 @@ impl PodAddresses for Blocks {
 
     fn held(&self, key: &AttachmentKey) -> Vec<PodAddress> {
         given(self.lock().held_by(key))
+    }
+
+    fn holdings(&self) -> Vec<Holding> {
+        let ledger = self.lock();
+        let block = |address: &IpAddr| ledger.blocks().find(|block| block.net.contains(address));
+        let held = ledger.attachments().flat_map(|(key, held)| held.iter().map(move |a| (key, a)));
+        held.map(|(key, address)| Holding {
+            key: key.clone(),
+            address: *address,
+            block: block(address).map(|block| block.name.clone()),
+            leaked: false,
+        })
+        .collect()
+    }
+
+    fn blocks(&self) -> Vec<BlockUse> {
+        let (now, ledger) = (self.start.elapsed(), self.lock());
+        let row = |block: &Block| {
+            let (held, cooling) = ledger.in_use(block, now);
+            let free = i64::try_from(ledger.free_in(block, now)).unwrap_or(i64::MAX);
+            BlockUse { pool: block.pool.clone(), name: block.name.clone(), free, held, cooling }
+        };
+        ledger.blocks().map(row).collect()
     }
 
     fn ready(&self) -> Result<(), NotReady> {

@@ -55,6 +55,7 @@ fn main() -> anyhow::Result<()> {
         let settings = Settings {
             socket: folder.path().join("cni.sock"),
             state: folder.path().join("state"),
+            metrics: sart_agent::cni::Metrics::default(),
             fault: None,
         };
         let ports = Arc::new(PlainRouting { why: "a bench of the control path".into() });

@@ -36,6 +36,12 @@ pub trait PodAddresses: Send + Sync {
     /// What `key` holds; empty if nothing. CHECK compares it with the kernel.
     fn held(&self, key: &AttachmentKey) -> Vec<PodAddress>;
 
+    /// Every address that is held, by key, for whoever compares.
+    fn holdings(&self) -> Vec<Holding>;
+
+    /// How full each block of this node is, by name.
+    fn blocks(&self) -> Vec<BlockUse>;
+
     /// Whether [`PodAddresses::allocate`] would succeed now for a pod of the default pool. Must not wait.
     ///
     /// # Errors
@@ -63,6 +69,34 @@ pub struct PodAddress {
     pub address: IpAddr,
     /// Name of the AddressPool.
     pub pool: String,
+}
+
+/// An address that an attachment holds, as the ledger sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Who holds it.
+    pub key: AttachmentKey,
+    /// What is held.
+    pub address: IpAddr,
+    /// This node's block around it; none if it has no such block, or none is listed yet.
+    pub block: Option<String>,
+    /// No pod of this node has had it for so long that it seems forgotten.
+    pub leaked: bool,
+}
+
+/// A block of this node and how full it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockUse {
+    /// Its pool.
+    pub pool: String,
+    /// Its name.
+    pub name: String,
+    /// Addresses that may be given now: none while the block is not open. More than the type counts read as its largest.
+    pub free: i64,
+    /// Addresses that attachments hold.
+    pub held: usize,
+    /// Addresses that cool down.
+    pub cooling: usize,
 }
 
 /// Why a pod gets no address. The message must say what to do; it is shown in the pod's Events.

@@ -19,6 +19,7 @@ use super::addresses::PodAddresses;
 use super::attachment::AttachmentKey;
 use super::journal::{Journal, JournalError};
 use super::machine::{Fault, Machine};
+use super::metrics::Metrics;
 use super::network::{NetworkError, Remover};
 use super::ports::PodPorts;
 use super::startup::Summary;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub socket: PathBuf,
     /// Folder of journal and waiting removals.
     pub state: PathBuf,
+    /// Where calls are counted.
+    pub metrics: Metrics,
     /// None but in tests.
     pub fault: Option<Fault>,
 }
@@ -179,14 +182,15 @@ impl Shared {
     }
 
     fn answer(&self, mut connection: Connection, request: Request) {
-        let (verb, key) = (request.verb, request.key.clone());
-        let reply = match self.dispatch(&mut connection, &request) {
-            Ok(reply) => reply,
+        let (verb, key, began) = (request.verb, request.key.clone(), Instant::now());
+        let (code, reply) = match self.dispatch(&mut connection, &request) {
+            Ok(reply) => (0, reply),
             Err(failure) => {
                 tracing::warn!(?verb, %key, %failure, "CNI");
-                Reply::Failed(failure)
+                (failure.code, Reply::Failed(failure))
             }
         };
+        self.settings.metrics.answered(verb, code, began.elapsed());
         let attached = matches!(reply, Reply::Attached(_));
         if let Err(error) = connection.reply(&reply) {
             tracing::warn!(?verb, %key, %error, "the plugin went away");

@@ -68,7 +68,7 @@ impl Machine {
         (attached, failed)
     }
 
-    fn remove(&self, repair: &Repair) -> Result<(), String> {
+    pub(super) fn remove(&self, repair: &Repair) -> Result<(), String> {
         match repair {
             Repair::Unlink(link) => self.remover.remove(link).map_err(|error| error.to_string()),
             Repair::Unroute(route) => network::unroute(route).map_err(|error| error.to_string()),
@@ -76,7 +76,7 @@ impl Machine {
         }
     }
 
-    fn take_back(&self, repair: &Repair) -> Result<(), String> {
+    pub(super) fn take_back(&self, repair: &Repair) -> Result<(), String> {
         let (attachment, routes) = match repair {
             Repair::Adopt(attachment, routes) => (attachment, *routes),
             Repair::Recover(attachment) => (attachment, true),

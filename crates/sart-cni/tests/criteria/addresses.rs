@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime};
 
-use sart_agent::cni::{AddressError, AddressRequest, AttachmentKey, NotReady, PodAddress, PodAddresses};
+use sart_agent::cni::{
+    AddressError, AddressRequest, AttachmentKey, BlockUse, Holding, NotReady, PodAddress, PodAddresses,
+};
 
 /// Families of the pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +119,21 @@ impl PodAddresses for Ranges {
 
     fn held(&self, key: &AttachmentKey) -> Vec<PodAddress> {
         self.state.lock().unwrap().held.get(key).cloned().unwrap_or_default()
+    }
+
+    fn holdings(&self) -> Vec<Holding> {
+        let state = self.state.lock().unwrap();
+        let all = state.held.iter().flat_map(|(key, held)| held.iter().map(move |one| (key, one.address)));
+        let block = Some("default-0".to_owned());
+        all.map(|(key, address)| Holding { key: key.clone(), address, block: block.clone(), leaked: false })
+            .collect()
+    }
+
+    fn blocks(&self) -> Vec<BlockUse> {
+        let state = self.state.lock().unwrap();
+        let (held, cooling) = (state.held.len(), state.cooling.len());
+        let free = i64::from(self.size) - i64::try_from(held + cooling).unwrap();
+        vec![BlockUse { pool: "default".into(), name: "default-0".into(), free, held, cooling }]
     }
 
     fn ready(&self) -> Result<(), NotReady> {

@@ -34,8 +34,12 @@ fn agent_process() {
     let (step, how) = (std::env::var("SART_TEST_STEP").unwrap(), std::env::var("SART_TEST_HOW").unwrap());
     let own = dir.clone();
     let fault = move |reached| child_fault(reached, &step, &how, &own);
-    let settings =
-        Settings { socket: dir.join("cni.sock"), state: dir.join("state"), fault: Some(Arc::new(fault)) };
+    let settings = Settings {
+        socket: dir.join("cni.sock"),
+        state: dir.join("state"),
+        metrics: sart_agent::cni::Metrics::default(),
+        fault: Some(Arc::new(fault)),
+    };
     let ports = Arc::new(PlainRouting { why: "a test".into() });
     let server = Server::start(settings, Arc::new(Ranges::new(Families::Dual, 200)), ports).unwrap();
     // Until the test ends us, and not for ever without it.

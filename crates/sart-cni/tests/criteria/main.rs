@@ -12,5 +12,7 @@ mod gc;
 mod judge;
 mod limits;
 mod node;
+mod operator;
+mod operator_service;
 mod process;
 mod status;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use sart_agent::cni::{AttachmentKey, Fault, PlainRouting, PodPorts, Server, Settings};
+use sart_agent::cni::{AttachmentKey, Fault, Metrics, PlainRouting, PodPorts, Server, Settings};
+use sart_telemetry::metrics::Registry;
 use sart_testkit::{Namespace, wait_for};
 use serde_json::{Value, json};
 
@@ -25,6 +26,8 @@ pub struct Node {
     router: Namespace,
     pub dir: tempfile::TempDir,
     containers: AtomicU32,
+    metrics: Metrics,
+    pub registry: Registry,
 }
 
 /// A container that a runtime has made.
@@ -69,6 +72,8 @@ impl Node {
         for (net, via) in [("10.1.0.0/16", "172.20.0.2"), ("fd00:1::/64", "fd00:20::2")] {
             router.run(&["ip", "route", "add", net, "via", via]).unwrap();
         }
+        let mut registry = sart_telemetry::metrics::registry("sart_agent");
+        let metrics = Metrics::new(&mut registry);
         Some(Self {
             server: None,
             addresses: Arc::new(Ranges::new(families, size)),
@@ -76,6 +81,8 @@ impl Node {
             router,
             dir: tempfile::tempdir().unwrap(),
             containers: AtomicU32::new(0),
+            metrics,
+            registry,
         })
     }
 
@@ -84,7 +91,12 @@ impl Node {
     }
 
     pub fn serve_with(&mut self, fault: Option<Fault>, ports: Arc<dyn PodPorts>) {
-        let settings = Settings { socket: self.path("cni.sock"), state: self.path("state"), fault };
+        let settings = Settings {
+            socket: self.path("cni.sock"),
+            state: self.path("state"),
+            metrics: self.metrics.clone(),
+            fault,
+        };
         let addresses = Arc::clone(&self.addresses);
         let server = self.space.enter(move || Ok(Server::start(settings, addresses, ports)?)).unwrap();
         self.server = Some(server);
@@ -95,6 +107,13 @@ impl Node {
         self.server = None;
         // A new process begins with an empty ledger; journal and kernel fill it.
         self.addresses = Arc::new(Ranges::new(self.addresses.families(), 200));
+    }
+
+    /// The server, shared with whoever watches it; the node's own life goes on without it.
+    pub fn shared(&mut self) -> Arc<Server> {
+        let server = Arc::new(self.server.take().unwrap());
+        self.metrics.show(&server);
+        server
     }
 
     pub fn path(&self, name: &str) -> std::path::PathBuf {

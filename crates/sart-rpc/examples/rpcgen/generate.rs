@@ -7,8 +7,8 @@ use anyhow::Context as _;
 /// Compiles every .proto of this crate into `out/sart.v1.rs`.
 pub fn generate(out: &Path) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
-    let files = protox::compile(["sart/v1/bgp.proto", "sart/v1/policy.proto", "sart/v1/fib.proto"], [&root])
-        .context("compile the .proto files")?;
+    let sources = ["bgp", "policy", "fib", "cni"].map(|name| format!("sart/v1/{name}.proto"));
+    let files = protox::compile(sources, [&root]).context("compile the .proto files")?;
     tonic_prost_build::configure()
         .out_dir(out)
         // Ordered maps: the same state always prints the same.

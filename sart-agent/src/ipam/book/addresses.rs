@@ -5,10 +5,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use sart_ipam::pod::{AllocateError, Reuse};
+use sart_ipam::pod::{AllocateError, BlockState, Reuse};
 
 use super::{AddressBook, State};
-use crate::cni::{AddressError, AddressRequest, AttachmentKey, NotReady, PodAddress, PodAddresses};
+use crate::cni::{
+    AddressError, AddressRequest, AttachmentKey, BlockUse, Holding, NotReady, PodAddress, PodAddresses,
+};
 use crate::ipam::view::PodFact;
 use crate::node::ObjectKey;
 
@@ -98,6 +100,31 @@ impl PodAddresses for AddressBook {
 
     fn held(&self, key: &AttachmentKey) -> Vec<PodAddress> {
         self.state().held(key)
+    }
+
+    fn holdings(&self) -> Vec<Holding> {
+        let leaks = self.leaks();
+        let state = self.state();
+        let block = |address: &IpAddr| state.ledger.blocks().find(|block| block.net.contains(address));
+        let held = state.ledger.attachments().flat_map(|(key, held)| held.iter().map(move |a| (key, a)));
+        held.map(|(key, address)| Holding {
+            key: key.clone(),
+            address: *address,
+            block: block(address).map(|block| block.name.clone()),
+            leaked: leaks.contains(address),
+        })
+        .collect()
+    }
+
+    fn blocks(&self) -> Vec<BlockUse> {
+        let (now, state) = (self.now(), self.state());
+        let row = |block: &sart_ipam::pod::Block| {
+            let (held, cooling) = state.ledger.in_use(block, now);
+            let free = if block.state == BlockState::Open { state.ledger.free_in(block, now) } else { 0 };
+            let free = i64::try_from(free).unwrap_or(i64::MAX);
+            BlockUse { pool: block.pool.clone(), name: block.name.clone(), free, held, cooling }
+        };
+        state.ledger.blocks().map(row).collect()
     }
 
     fn ready(&self) -> Result<(), NotReady> {
