@@ -8,6 +8,7 @@ pub mod artifacts;
 pub mod clean;
 pub mod demo;
 pub mod exec;
+pub mod figures;
 pub mod interrupt;
 pub mod inventory;
 pub mod lab;

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use e2e::figures::publish;
 use serde::Serialize;
 
 use crate::figures::{Row, Spread};
@@ -74,9 +75,7 @@ pub(crate) fn write(rows: &[Row], scale: u32, out: &Path) -> anyhow::Result<()> 
     let text = table(&lines, &verdicts, scale);
     std::fs::write(out.join("bgp.txt"), &text)?;
     let report = Report { scale, lines: &lines, verdicts: &verdicts, rows };
-    std::fs::write(out.join("bgp.json"), serde_json::to_string_pretty(&report)?)?;
-    std::fs::write(out.join("bgp.svg"), svg::draw(&lines, scale))?;
-    std::io::stdout().write_all(text.as_bytes())?;
+    publish(out, "bgp", &report, (&text, &svg::draw(&lines, scale)))?;
     let failed = rows.iter().filter(|row| row.error.is_some() && row.subject == Kind::Sart.name()).count();
     anyhow::ensure!(failed == 0, "{failed} runs of our own speaker failed");
     Ok(())

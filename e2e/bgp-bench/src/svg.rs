@@ -1,5 +1,7 @@
 //! The picture: for every phase one bar of CPU seconds and one of memory for each speaker. Draws what the lines say.
 
+use e2e::figures::document;
+
 use crate::report::Line;
 
 const LABELS: f64 = 150.0;
@@ -33,13 +35,13 @@ pub(crate) fn draw(lines: &[Line], scale: u32) -> String {
         y += ROW;
     }
     let (right, height) = (LABELS + 2.0 * WIDTH + 40.0, y + 14.0);
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{right:.0}\" height=\"{height:.0}\" font-family=\"sans-serif\" \
-         font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+    let body = format!(
+        "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
          <text x=\"10\" y=\"18\">{scale} prefixes: what each speaker needs (bars are relative to the most in their phase)</text>\n\
-         <text x=\"{LABELS}\" y=\"38\">CPU seconds</text><text x=\"{:.0}\" y=\"38\">resident, MB</text>\n{body}</svg>\n",
+         <text x=\"{LABELS}\" y=\"38\">CPU seconds</text><text x=\"{:.0}\" y=\"38\">resident, MB</text>\n{body}",
         LABELS + WIDTH + 20.0
-    )
+    );
+    document(right, height, &body)
 }
 
 fn row(line: &Line, lines: &[Line], y: f64) -> String {

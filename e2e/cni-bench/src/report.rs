@@ -1,10 +1,9 @@
 //! Turns times into figures: a table for people, JSON for machines, an SVG. Judges by the targets of issue and brief.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use e2e::figures::{Bar, bars, percentile, publish};
 use serde::Serialize;
 
 use crate::round::Times;
@@ -39,10 +38,7 @@ pub fn write(times: &[Times], out: &Path) -> anyhow::Result<()> {
         ("DEL, 8 at once", |times| &times.parallel_del, None),
     ];
     let figures: Vec<Figure> = kinds.into_iter().map(|kind| figure(times, kind)).collect();
-    std::fs::create_dir_all(out).with_context(|| format!("make {}", out.display()))?;
-    std::fs::write(out.join("cni.json"), serde_json::to_string_pretty(&figures)?)?;
-    std::fs::write(out.join("cni.svg"), svg(&figures))?;
-    std::io::stdout().write_all(table(&figures).as_bytes())?;
+    publish(out, "cni", &figures, (&table(&figures), &picture(&figures)))?;
     let missed: Vec<_> = figures.iter().filter(|figure| !figure.met).map(|figure| figure.name).collect();
     anyhow::ensure!(missed.is_empty(), "above target: {}", missed.join(", "));
     Ok(())
@@ -67,14 +63,6 @@ fn figure(times: &[Times], (name, pick, target): (&'static str, Pick, Option<f64
     }
 }
 
-/// Nearest rank, in milliseconds; NaN for no samples.
-fn percentile(times: &[Duration], percent: usize) -> f64 {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable();
-    let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-    sorted.get(rank).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
-}
-
 fn table(figures: &[Figure]) -> String {
     let mut text = String::from("figure           contender      n    p50 ms   p99 ms\n");
     for figure in figures {
@@ -95,34 +83,17 @@ fn table(figures: &[Figure]) -> String {
     text
 }
 
-/// Bars from 0 to p99 with a mark at p50, one row a contender.
-fn svg(figures: &[Figure]) -> String {
-    let rows = || figures.iter().flat_map(|figure| figure.rows.iter().map(move |row| (figure.name, row)));
-    let largest = rows().fold(1.0_f64, |largest, (_, row)| largest.max(row.p99_ms));
-    let height = 40 + rows().count() * 22;
-    let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"880\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <text x=\"10\" y=\"20\">ms from the plugin's start to its end: bar to p99, mark at p50</text>\n"
-    );
-    for (number, (name, row)) in rows().enumerate() {
-        let y = 40 + number * 22;
-        let (middle, end) = (row.p50_ms * 560.0 / largest, row.p99_ms * 560.0 / largest);
-        let colour = if row.contender == "sart" { "#2a6fb0" } else { "#9a9a9a" };
-        text.push_str(&format!(
-            "<text x=\"10\" y=\"{base}\">{name}: {}</text>\
-             <rect x=\"180\" y=\"{y}\" width=\"{end:.1}\" height=\"14\" fill=\"{colour}\" opacity=\"0.5\"/>\
-             <rect x=\"{:.1}\" y=\"{y}\" width=\"2\" height=\"14\" fill=\"{colour}\"/>\
-             <text x=\"{:.1}\" y=\"{base}\">{:.1} / {:.1}</text>\n",
-            row.contender,
-            180.0 + middle,
-            186.0 + end,
-            row.p50_ms,
-            row.p99_ms,
-            base = y + 12,
-        ));
-    }
-    text.push_str("</svg>\n");
-    text
+/// One row a contender.
+fn picture(figures: &[Figure]) -> String {
+    let row = |figure: &Figure, row: &Row| Bar {
+        label: format!("{}: {}", figure.name, row.contender),
+        p50: row.p50_ms,
+        p99: row.p99_ms,
+        ours: row.contender == "sart",
+    };
+    let rows: Vec<Bar> =
+        figures.iter().flat_map(|figure| figure.rows.iter().map(move |of| row(figure, of))).collect();
+    bars("ms from the plugin's start to its end: bar to p99, mark at p50", &rows)
 }
 
 #[cfg(test)]

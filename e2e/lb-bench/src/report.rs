@@ -1,10 +1,9 @@
 //! Turns samples into figures: a table for people, JSON for machines, an SVG of the distributions.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
+use e2e::figures::{Bar, bars, percentile, publish};
 use serde::Serialize;
 
 use crate::scenario::{Creates, Flips};
@@ -47,11 +46,7 @@ pub(crate) fn write(measured: &Measured, out: &Path) -> anyhow::Result<()> {
         writes_per_service: measured.writes,
         target_writes_per_service: 4.0,
     };
-    std::fs::create_dir_all(out).with_context(|| format!("make {}", out.display()))?;
-    std::fs::write(out.join("lb.json"), serde_json::to_string_pretty(&report)?)?;
-    std::fs::write(out.join("lb.svg"), svg(&report.figures))?;
-    std::io::stdout().write_all(table(&report).as_bytes())?;
-    Ok(())
+    publish(out, "lb", &report, (&table(&report), &picture(&report.figures)))
 }
 
 fn figures(measured: &Measured) -> Vec<Figure> {
@@ -95,14 +90,6 @@ fn figure(
     }
 }
 
-/// Nearest rank, in milliseconds; NaN for no samples.
-fn percentile(times: &[Duration], percent: usize) -> f64 {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable();
-    let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-    sorted.get(rank).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
-}
-
 fn table(report: &Report) -> String {
     let mut text = String::from(
         "figure                    n    p50 ms   p99 ms  floor p50  floor p99  p50 ratio (target)  p99 ratio (target)  met\n",
@@ -129,47 +116,27 @@ fn table(report: &Report) -> String {
     text
 }
 
-/// Bars from 0 to p99 with a mark at p50, one row a figure, the floor in grey below it.
-fn svg(figures: &[Figure]) -> String {
-    let largest = figures.iter().fold(1.0_f64, |largest, f| largest.max(f.p99_ms).max(f.floor_p99_ms));
-    let scale = 600.0 / largest;
-    let height = 40 + figures.len() * 44;
-    let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"880\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <text x=\"10\" y=\"20\">ms from the API request: bar to p99, mark at p50; grey is the floor of the same run</text>\n"
-    );
-    for (row, figure) in figures.iter().enumerate() {
-        let y = 40 + row * 44;
-        text.push_str(&format!("<text x=\"10\" y=\"{}\">{}</text>\n", y + 14, figure.name));
-        bar(&mut text, y, scale, (figure.p50_ms, figure.p99_ms, "#2a6fb0"));
-        bar(&mut text, y + 18, scale, (figure.floor_p50_ms, figure.floor_p99_ms, "#9a9a9a"));
-    }
-    text.push_str("</svg>\n");
-    text
-}
-
-fn bar(text: &mut String, y: usize, scale: f64, (p50, p99, colour): (f64, f64, &str)) {
-    let (middle, end) = (p50 * scale, p99 * scale);
-    text.push_str(&format!(
-        "<rect x=\"200\" y=\"{y}\" width=\"{end:.1}\" height=\"14\" fill=\"{colour}\" opacity=\"0.5\"/>\
-         <rect x=\"{:.1}\" y=\"{y}\" width=\"2\" height=\"14\" fill=\"{colour}\"/>\
-         <text x=\"{:.1}\" y=\"{}\">{p50:.1} / {p99:.1}</text>\n",
-        200.0 + middle,
-        206.0 + end,
-        y + 11,
-    ));
+/// One row a figure, its floor in grey below it.
+fn picture(figures: &[Figure]) -> String {
+    let both = |f: &Figure| {
+        let ours = Bar { label: f.name.to_owned(), p50: f.p50_ms, p99: f.p99_ms, ours: true };
+        [ours, Bar { label: String::new(), p50: f.floor_p50_ms, p99: f.floor_p99_ms, ours: false }]
+    };
+    let rows: Vec<Bar> = figures.iter().flat_map(both).collect();
+    bars("ms from the API request: bar to p99, mark at p50; grey is the floor of the same run", &rows)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::percentile;
+    use super::figure;
 
     #[test]
-    fn the_percentile_is_the_nearest_rank_in_milliseconds() {
-        let times: Vec<Duration> = (1..=100).map(Duration::from_millis).collect();
-        assert!((percentile(&times, 50) - 50.0).abs() < 1e-9);
-        assert!((percentile(&times, 99) - 99.0).abs() < 1e-9);
+    fn a_figure_is_met_if_both_ratios_to_the_floor_are_within_their_targets() {
+        let [ours, floor] = [20, 10].map(|time| [Duration::from_millis(time); 3]);
+        assert!(figure("x", &ours, &floor, (Some(2.0), None)).met);
+        assert!(!figure("x", &ours, &floor, (Some(1.9), Some(3.0))).met);
+        assert!(!figure("x", &ours, &floor, (Some(3.0), Some(1.9))).met);
     }
 }
