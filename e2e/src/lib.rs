@@ -5,6 +5,7 @@
 //! undo it. Nothing here may touch what another lab, or the host, owns.
 
 pub mod artifacts;
+pub mod audit;
 pub mod clean;
 pub mod demo;
 pub mod exec;

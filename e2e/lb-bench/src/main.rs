@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
+use e2e::audit::Mark;
 
 /// Time flips and creations of LoadBalancer Services on the lab.
 #[derive(Parser)]
@@ -66,9 +67,9 @@ async fn measure(
     mut capture: capture::Capture,
 ) -> anyhow::Result<report::Measured> {
     let flips = scenario::flips(cluster, &mut capture, args.samples).await?;
-    let before = audit::Mark::now(&args.audit_log)?;
+    let before = Mark::now(&args.audit_log)?;
     let creates = scenario::creates(cluster, &mut capture, args.samples).await?;
-    let writes = before.writes_per_service(args.samples)?;
+    let writes = audit::writes_per_service(&before, args.samples)?;
     let mut loaded = None;
     if args.others > 0 {
         let others = background::Others::create(cluster, args.others).await?;

@@ -1,11 +1,12 @@
-//! Judges from the API server's audit log whether an address ever had two owners, and who wrote Services. Pure but for
-//! reading the log: a Service owns an address from the write of its status until a write without it, or its deletion.
+//! Judges from the API server's audit log whether an address ever had two owners, and who wrote Services: a Service owns an address from the write of its status until a write without it, or its deletion.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::Value;
+
+use crate::audit::{Event, Mark};
 
 /// What one line of the log did to a Service's addresses.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,40 +20,21 @@ struct Change {
 
 /// Two owners at once, each in a sentence; empty when there never were.
 pub(super) fn double_owners(log: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(log).with_context(|| format!("read {}", log.display()))?;
-    let mut changes: Vec<Change> =
-        text.lines().filter_map(|line| change(&serde_json::from_str(line).ok()?)).collect();
+    let mut changes = Mark::beginning(log).gather(change)?;
     anyhow::ensure!(!changes.is_empty(), "the audit log shows no write of a Service's status");
     changes.sort_by(|a, b| a.at.cmp(&b.at));
     Ok(judge(&changes))
 }
 
-/// A moment, as a place in the log.
-pub(super) struct Mark {
-    log: PathBuf,
-    bytes: usize,
+/// Writes of Services and their statuses since then: who wrote which.
+pub(super) fn service_writes(since: &Mark) -> Result<Vec<String>> {
+    since.gather(service_write)
 }
 
-impl Mark {
-    /// The end of the log as it is.
-    pub(super) fn now(log: &Path) -> Result<Self> {
-        let found = std::fs::metadata(log).with_context(|| format!("find {}", log.display()))?;
-        Ok(Self { log: log.to_path_buf(), bytes: usize::try_from(found.len())? })
-    }
-
-    /// Writes of Services and their statuses since then: who wrote which.
-    pub(super) fn service_writes(&self) -> Result<Vec<String>> {
-        let text = std::fs::read(&self.log).with_context(|| format!("read {}", self.log.display()))?;
-        let since = text.get(self.bytes..).context("the audit log was replaced meanwhile")?;
-        let since = String::from_utf8_lossy(since);
-        Ok(since.lines().filter_map(|line| service_write(&serde_json::from_str(line).ok()?)).collect())
-    }
-}
-
-fn service_write(event: &Value) -> Option<String> {
-    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+fn service_write(event: &Event) -> Option<String> {
+    let text = |pointer: &str| event.text(pointer);
     let verb = text("/verb").filter(|verb| ["create", "update", "patch", "delete"].contains(verb))?;
-    if text("/objectRef/resource")? != "services" || text("/stage")? != "ResponseComplete" {
+    if text("/objectRef/resource")? != "services" || !event.is_complete() {
         return None;
     }
     let name = text("/objectRef/name").unwrap_or_default();
@@ -84,9 +66,9 @@ fn judge(changes: &[Change]) -> Vec<String> {
 
 /// A deletion counts from when it was asked for, an assignment from when it was done: an overlap of the two is not
 /// decided by which line was logged first.
-fn change(event: &Value) -> Option<Change> {
-    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
-    let code = event.pointer("/responseStatus/code").and_then(Value::as_u64)?;
+fn change(event: &Event) -> Option<Change> {
+    let text = |pointer: &str| event.text(pointer);
+    let code = event.at("/responseStatus/code").and_then(Value::as_u64)?;
     if text("/objectRef/resource")? != "services" || !(200..300).contains(&code) {
         return None;
     }
@@ -98,7 +80,7 @@ fn change(event: &Value) -> Option<Change> {
         }
         ("patch" | "update", Some("status")) => {
             let ingress =
-                event.pointer("/requestObject/status/loadBalancer/ingress").and_then(Value::as_array);
+                event.at("/requestObject/status/loadBalancer/ingress").and_then(Value::as_array);
             let address = |entry: &Value| Some(entry.get("ip")?.as_str()?.to_owned());
             let addresses = ingress.into_iter().flatten().filter_map(address).collect();
             Some(Change { at: text("/stageTimestamp")?.to_owned(), service, addresses })
@@ -111,7 +93,7 @@ fn change(event: &Value) -> Option<Change> {
 mod tests {
     use serde_json::json;
 
-    use super::{Change, change, judge, service_write};
+    use super::{Change, Event, change, judge, service_write};
 
     fn write(at: &str, service: &str, addresses: &[&str]) -> Change {
         let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
@@ -121,8 +103,10 @@ mod tests {
     #[test]
     fn only_completed_writes_of_services_count() {
         let event = |verb: &str, resource: &str, stage: &str| {
-            json!({"verb": verb, "stage": stage, "stageTimestamp": "t", "user": {"username": "u"},
-                   "objectRef": {"resource": resource, "name": "web"}})
+            Event::from(
+                json!({"verb": verb, "stage": stage, "stageTimestamp": "t", "user": {"username": "u"},
+                       "objectRef": {"resource": resource, "name": "web"}}),
+            )
         };
         let write = service_write(&event("patch", "services", "ResponseComplete"));
         assert_eq!(write.as_deref(), Some("t by u: patch of web"));
@@ -165,8 +149,8 @@ mod tests {
             "requestObject": {"status": {"loadBalancer": {"ingress": [{"ip": "10.0.1.0"}]}}},
             "responseStatus": {"code": 200},
         });
-        assert_eq!(change(&event), Some(write("2", "n/s", &["10.0.1.0"])));
+        assert_eq!(change(&Event::from(event.clone())), Some(write("2", "n/s", &["10.0.1.0"])));
         event["responseStatus"]["code"] = json!(409);
-        assert_eq!(change(&event), None);
+        assert_eq!(change(&Event::from(event)), None);
     }
 }

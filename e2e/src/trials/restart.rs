@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::audit::Mark;
+use super::audit::service_writes;
 use super::sart::{kill_everywhere, node_conditions, nodes, rolled_out, vtysh};
 use crate::Lab;
+use crate::audit::Mark;
 use crate::lab::topology::SPINES;
 use crate::wait::{Patience, until};
 
@@ -35,7 +36,7 @@ pub(super) fn quiet(lab: &Lab) -> Result<String> {
     }
     node_conditions(lab, "Dataplane", "True")?;
     let after = settled_updates(lab)?;
-    let writes = mark.service_writes()?;
+    let writes = service_writes(&mark)?;
     ensure!(writes.is_empty(), "Services were written: {}", writes.join("; "));
     ensure!(after == before, "the spines had {before} UPDATEs before and {after} after");
     Ok(format!("{killed} processes killed; 0 writes to Services, 0 UPDATEs (the spines count {after})"))
