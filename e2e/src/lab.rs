@@ -20,6 +20,7 @@ use kubectl::Kubectl;
 use layout::Layout;
 use machine::Machine;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
@@ -150,6 +151,15 @@ impl Lab {
         let node =
             self.topology.control_plane().ok_or_else(|| anyhow!("the lab has no control-plane node"))?;
         Ok(Kubectl::new(&self.layout, &self.machine(&node.name)?))
+    }
+
+    /// What FRR on a router answers to a `show … json`.
+    ///
+    /// # Errors
+    /// If the router is gone or answers no JSON.
+    pub fn ask(&self, router: &str, question: &str) -> Result<Value> {
+        let text = crate::exec::stdout(self.machine(router)?.command("vtysh").args(["-c", question]))?;
+        serde_json::from_str(&text).with_context(|| format!("{router} answers no JSON to `{question}`"))
     }
 
     /// Loads OCI archives into every node.

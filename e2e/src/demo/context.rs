@@ -13,6 +13,10 @@ use std::path::PathBuf;
 /// Namespace of the sample Services.
 pub const NAMESPACE: &str = "test";
 
+/// One request with curl: an error for any answer but a success within 3 s, whatever proxies the environment names.
+pub const CURL_OPTIONS: [&str; 7] =
+    ["--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", "3"];
+
 /// A Service of the sample, in the order in which they are created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
@@ -89,15 +93,6 @@ impl Context {
         Ok(self.kubectl.run(&["kustomize", &path])?.split("\n---\n").map(str::to_owned).collect())
     }
 
-    /// What a router answers to a `show … json`.
-    ///
-    /// # Errors
-    /// If the router is gone or answers no JSON.
-    pub fn ask(&self, router: &str, question: &str) -> Result<Value> {
-        let text = exec::stdout(self.lab.machine(router)?.command("vtysh").args(["-c", question]))?;
-        serde_json::from_str(&text).with_context(|| format!("{router} answers no JSON to `{question}`"))
-    }
-
     /// One HTTP request from the client.
     ///
     /// # Errors
@@ -105,7 +100,7 @@ impl Context {
     pub fn request(&self, address: &str) -> Result<Answer> {
         let url = format!("http://{address}/");
         let mut command = self.lab.machine(CLIENT_NAME)?.command("curl");
-        command.args(["--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", "3", &url]);
+        command.args(CURL_OPTIONS).arg(&url);
         let text = exec::stdout(&mut command)?;
         serde_json::from_str(&text).with_context(|| format!("{url} answers {text:?}"))
     }

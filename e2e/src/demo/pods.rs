@@ -1,7 +1,7 @@
 //! Checks of the mode `dual`: nodes get their network from sart, pods their addresses from blocks of their own node, and
 //! every pod reaches every other one.
 
-use super::context::{Context, NAMESPACE, list};
+use super::context::{CURL_OPTIONS, Context, NAMESPACE, list};
 use super::install::roll_out;
 use crate::exec;
 use crate::lab::topology::SPINES;
@@ -159,8 +159,8 @@ pub fn every_pod_reaches_every_other(context: &Context) -> Result<String> {
                 format!("{}/{} does not reach {}/{}", from.namespace, from.name, to.namespace, to.name)
             })?;
             let url = format!("http://{}:8080/", to.address);
-            let get = ["curl", "--silent", "--fail", "--noproxy", "*", "--max-time", "3", &url];
-            let answer = exec::stdout(machine.command("nsenter").args(enter).args(get))?;
+            let mut get = machine.command("nsenter");
+            let answer = exec::stdout(get.args(enter).arg("curl").args(CURL_OPTIONS).arg(&url))?;
             let seen = format!("\"{}:", from.address);
             ensure!(
                 answer.contains(&seen),

@@ -20,7 +20,7 @@ pub fn spines_see_every_node(context: &Context) -> Result<String> {
     let nodes = &context.lab.topology.nodes;
     for spine in &SPINES {
         until(&format!("sessions of {}", spine.name), Patience::stable(LIMIT), || {
-            let summary = context.ask(spine.name, "show bgp ipv4 unicast summary json")?;
+            let summary = context.lab.ask(spine.name, "show bgp ipv4 unicast summary json")?;
             for node in nodes {
                 let peer = &summary["peers"][node.uplink(spine).to_string()];
                 ensure!(
@@ -58,7 +58,7 @@ pub fn no_node_is_a_transit(context: &Context) -> Result<String> {
     for spine in &SPINES {
         for node in &context.lab.topology.nodes {
             let question = format!("show bgp ipv4 unicast neighbors {} routes json", node.uplink(spine));
-            let answer = context.ask(spine.name, &question)?;
+            let answer = context.lab.ask(spine.name, &question)?;
             let Some(routes) = answer["routes"].as_object() else { continue };
             for (prefix, route) in routes {
                 for path in list(route) {
@@ -105,14 +105,14 @@ pub fn await_tables(context: &Context) -> Result<Table> {
     for spine in &SPINES {
         until(&format!("table of {}", spine.name), Patience::stable(LIMIT), || {
             wanted = expected(context)?;
-            let found = learned(&context.ask(spine.name, "show bgp ipv4 unicast json")?)?;
+            let found = learned(&context.lab.ask(spine.name, "show bgp ipv4 unicast json")?)?;
             ensure!(wanted == found, "it holds {found:?} instead of {wanted:?}");
             Ok(())
         })?;
     }
     until(&format!("table of {CORE}"), Patience::stable(LIMIT), || {
         wanted = expected(context)?;
-        core_holds(&context.ask(CORE, "show bgp ipv4 unicast json")?, &wanted)
+        core_holds(&context.lab.ask(CORE, "show bgp ipv4 unicast json")?, &wanted)
     })?;
     Ok(wanted)
 }

@@ -105,7 +105,7 @@ fn serving_nodes(lab: &Lab) -> Result<BTreeSet<String>> {
 /// Nodes from which the first spine has the /32.
 fn announcing_nodes(lab: &Lab, address: &str) -> Result<BTreeSet<String>> {
     let spine = SPINES.first().context("the lab has no spine")?;
-    let route = super::sart::spine_routes(lab, spine.name)?;
+    let route = lab.ask(spine.name, "show bgp ipv4 unicast json")?;
     let paths = route.pointer(&format!("/routes/{address}~132")).and_then(Value::as_array);
     let peers: BTreeSet<&str> =
         paths.into_iter().flatten().filter_map(|path| path.get("peerId").and_then(Value::as_str)).collect();

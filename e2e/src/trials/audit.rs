@@ -79,8 +79,7 @@ fn change(event: &Event) -> Option<Change> {
             Some(Change { at: text("/requestReceivedTimestamp")?.to_owned(), service, addresses: Vec::new() })
         }
         ("patch" | "update", Some("status")) => {
-            let ingress =
-                event.at("/requestObject/status/loadBalancer/ingress").and_then(Value::as_array);
+            let ingress = event.at("/requestObject/status/loadBalancer/ingress").and_then(Value::as_array);
             let address = |entry: &Value| Some(entry.get("ip")?.as_str()?.to_owned());
             let addresses = ingress.into_iter().flatten().filter_map(address).collect();
             Some(Change { at: text("/stageTimestamp")?.to_owned(), service, addresses })

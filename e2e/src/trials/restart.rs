@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::audit::service_writes;
-use super::sart::{kill_everywhere, node_conditions, nodes, rolled_out, vtysh};
+use super::sart::{kill_everywhere, node_conditions, nodes, rolled_out};
 use crate::Lab;
 use crate::audit::Mark;
 use crate::lab::topology::SPINES;
@@ -55,7 +55,7 @@ fn settled_updates(lab: &Lab) -> Result<u64> {
 fn updates(lab: &Lab) -> Result<u64> {
     let mut sum = 0;
     for spine in SPINES {
-        let neighbors = vtysh(lab, spine.name, "show bgp neighbors json")?;
+        let neighbors = lab.ask(spine.name, "show bgp neighbors json")?;
         for node in &lab.topology.nodes {
             let address = node.uplink(&spine).to_string();
             let received = neighbors.get(&address).and_then(|n| n.pointer("/messageStats/updatesRecv"));

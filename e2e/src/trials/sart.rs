@@ -81,15 +81,3 @@ fn condition(object: &Value, kind: &str, status: &str) -> Result<String> {
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
-
-/// What a spine's BGP table holds, as FRR prints it.
-pub(super) fn spine_routes(lab: &Lab, spine: &str) -> Result<Value> {
-    vtysh(lab, spine, "show bgp ipv4 unicast json")
-}
-
-/// What FRR on `router` answers to a command that prints JSON.
-pub(super) fn vtysh(lab: &Lab, router: &str, command: &str) -> Result<Value> {
-    let mut ask = lab.machine(router)?.command("vtysh");
-    let text = crate::exec::stdout(ask.args(["-c", command]))?;
-    serde_json::from_str(&text).with_context(|| format!("{router} printed no JSON for `{command}`"))
-}
