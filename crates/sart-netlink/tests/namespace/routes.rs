@@ -1,6 +1,6 @@
 //! Routes, rules, lookups and notifications.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sart_fib::{Leg, Route, RouteAction, RouteKey, RouteKind};
 use sart_netlink::{Change, RouteHandle, RouteMonitor, Rule};
@@ -150,8 +150,17 @@ fn the_monitor_reports_others_and_not_our_own_writes() {
         netns.ip("link set a1 down");
         let changes = tokio::time::timeout(Duration::from_secs(2), monitor.changed()).await.unwrap().unwrap();
         assert!(changes.contains(&Change::Link), "{changes:?}");
-        let down = handle.routes().await.unwrap().into_iter().find(|found| found.is_connected()).unwrap();
-        assert_eq!(down.down, down.route.legs);
+        // The news of `a1` may come before the kernel has taken the carrier from `a0`, which it does later on its own.
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let found = handle.routes().await.unwrap();
+            let connected = found.into_iter().find(|found| found.is_connected()).unwrap();
+            if connected.down == connected.route.legs {
+                break;
+            }
+            assert!(Instant::now() < until, "the leg is not down: {connected:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     });
 }
 
