@@ -12,9 +12,9 @@ use nix::sys::socket::{MsgFlags, recv, send, setsockopt};
 use nix::sys::time::{TimeVal, TimeValLike as _};
 use rustix::net::{AddressFamily, sockopt};
 
-use crate::attr::{NLMSG_DONE, NLMSG_ERROR, Request, messages};
-use crate::error::{OpenError, Refusal, RequestError};
-use crate::socket::{DUMP_ATTEMPTS, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, Reply, refusal};
+use crate::attr::Request;
+use crate::error::{OpenError, RequestError};
+use crate::exchange::{Answer, DUMP_ATTEMPTS, Exchange, Reply};
 
 /// The kernel answers at once, but a request may wait for the routing lock behind a crowd of others.
 const PATIENCE_SECONDS: i64 = 60;
@@ -34,9 +34,6 @@ enum Descriptor {
     Own(Socket),
     Adopted(OwnedFd),
 }
-
-/// What came of one request of several: its answers, or the refusal.
-pub(crate) type Answer = Result<Vec<Reply>, Refusal>;
 
 impl BlockingHandle {
     /// Opens a socket in the current thread's network namespace.
@@ -78,78 +75,34 @@ impl BlockingHandle {
         what: &'static str,
         request: Request,
     ) -> Result<Vec<Reply>, RequestError> {
-        let mut answers = self.exchange(vec![request])?;
-        let answer = answers.pop().ok_or(RequestError::Malformed(what))?;
-        answer.map_err(|refusal| RequestError::Refused { what, refusal })
+        let asked = Exchange::of(vec![request], &mut self.seq);
+        self.carry_out(asked)?.only(what)
     }
 
     /// Sends requests in one datagram; the kernel carries out each, whatever became of the ones before it.
     pub(crate) fn exchange(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>, RequestError> {
-        let count = requests.len();
-        let mut answers: Vec<Answer> = std::iter::repeat_with(|| Ok(Vec::new())).take(count).collect();
-        if count == 0 {
-            return Ok(answers);
+        if requests.is_empty() {
+            return Ok(Vec::new());
         }
-        let first = self.seq.wrapping_add(1);
-        let mut bytes = Vec::new();
-        for (index, mut request) in requests.into_iter().enumerate() {
-            // Failures are reported anyway; the last acknowledgement says that all have been carried out.
-            request.add_flags(if index + 1 == count { NLM_F_REQUEST | NLM_F_ACK } else { NLM_F_REQUEST });
-            self.seq = self.seq.wrapping_add(1);
-            bytes.extend_from_slice(&request.finish(self.seq));
-            bytes.resize(crate::attr::align(bytes.len()), 0);
-        }
-        let last = self.seq;
-        self.send(&bytes)?;
-        loop {
-            for message in messages(self.receive()?) {
-                let index = message.seq.wrapping_sub(first) as usize;
-                let Some(answer) = answers.get_mut(index) else { continue };
-                match (message.kind, answer.as_mut()) {
-                    (NLMSG_ERROR, _) => {
-                        *answer = refusal(&message).map_or(std::mem::replace(answer, Ok(Vec::new())), Err)
-                    }
-                    (_, Ok(replies)) => replies.push(Reply { body: message.body.to_vec() }),
-                    (_, Err(_)) => {}
-                }
-                if message.kind == NLMSG_ERROR && message.seq == last {
-                    return Ok(answers);
-                }
-            }
-        }
+        let asked = Exchange::of(requests, &mut self.seq);
+        self.carry_out(asked).map(Exchange::answers)
     }
 
     /// Dumps, again if the kernel says that its tables changed under the dump.
     pub(crate) fn dump(&mut self, what: &'static str, request: &Request) -> Result<Vec<Reply>, RequestError> {
         for _ in 0..DUMP_ATTEMPTS {
-            let mut request = request.clone();
-            request.add_flags(NLM_F_REQUEST | NLM_F_DUMP);
-            self.seq = self.seq.wrapping_add(1);
-            let seq = self.seq;
-            self.send(&request.finish(seq))?;
-            if let Some(replies) = self.collect(what, seq)? {
+            let asked = Exchange::dump(request.clone(), &mut self.seq);
+            if let Some(replies) = self.carry_out(asked)?.dumped(what)? {
                 return Ok(replies);
             }
         }
         Err(RequestError::Interrupted(DUMP_ATTEMPTS))
     }
 
-    /// None for a dump that was interrupted.
-    fn collect(&mut self, what: &'static str, seq: u32) -> Result<Option<Vec<Reply>>, RequestError> {
-        let (mut replies, mut interrupted) = (Vec::new(), false);
-        loop {
-            for message in messages(self.receive()?).filter(|message| message.seq == seq) {
-                interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
-                if !matches!(message.kind, NLMSG_ERROR | NLMSG_DONE) {
-                    replies.push(Reply { body: message.body.to_vec() });
-                    continue;
-                }
-                return match refusal(&message) {
-                    Some(refusal) => Err(RequestError::Refused { what, refusal }),
-                    None => Ok((!interrupted).then_some(replies)),
-                };
-            }
-        }
+    fn carry_out(&mut self, (bytes, mut exchange): (Vec<u8>, Exchange)) -> Result<Exchange, RequestError> {
+        self.send(&bytes)?;
+        while !exchange.take(self.receive()?) {}
+        Ok(exchange)
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), RequestError> {

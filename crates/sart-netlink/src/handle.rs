@@ -6,10 +6,11 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use sart_fib::{KernelRoute, RouteAction};
 
 use crate::error::{ActionFailure, OpenError, RequestError};
+use crate::exchange::Reply;
 use crate::link::{Address, Link, addresses_request, decode_address, decode_link, links_request};
 use crate::route::{AF_INET, AF_INET6, Lookup, action_request, decode, decode_lookup, dump_request};
 use crate::rule::{self, Rule};
-use crate::socket::{Connection, Reply};
+use crate::socket::Connection;
 
 /// Writes per datagram: small enough that the failures of all of them fit the default receive buffer.
 const BATCH: usize = 128;

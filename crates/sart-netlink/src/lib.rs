@@ -6,6 +6,7 @@
 mod attr;
 pub mod blocking;
 pub mod error;
+mod exchange;
 pub mod handle;
 pub mod link;
 pub mod monitor;

@@ -8,8 +8,9 @@ use ipnet::IpNet;
 use sart_fib::{KernelRoute, RouteAction};
 
 use crate::attr::{Attr, Request, attrs_after, find, push_attr, text, u16_at, u32_at};
-use crate::blocking::{Answer, BlockingHandle};
+use crate::blocking::BlockingHandle;
 use crate::error::{ActionFailure, RequestError};
+use crate::exchange::{Answer, Reply};
 use crate::link::{Address, Link, addresses_request, decode_address, decode_link, links_request};
 use crate::route::{AF_INET, AF_INET6, action_request, address, decode, dump_request, family, octets};
 
@@ -264,7 +265,7 @@ impl BlockingHandle {
     }
 }
 
-fn gone_is_fine(result: Result<Vec<crate::socket::Reply>, RequestError>) -> Result<bool, RequestError> {
+fn gone_is_fine(result: Result<Vec<Reply>, RequestError>) -> Result<bool, RequestError> {
     match result {
         Ok(_) => Ok(true),
         Err(error) if error.errno() == Some(libc::ENODEV) => Ok(false),

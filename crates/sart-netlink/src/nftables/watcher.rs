@@ -6,7 +6,8 @@ use super::expression::{service_of_element, service_of_rule};
 use super::{Protocol, ServiceRules};
 use crate::attr::{Request, attrs, attrs_after, find, messages, text};
 use crate::error::{OpenError, RequestError};
-use crate::socket::{Connection, Reply};
+use crate::exchange::Reply;
+use crate::socket::Connection;
 
 const NFNLGRP_NFTABLES: u32 = 7;
 const NFNL_SUBSYS_NFTABLES: u16 = 10 << 8;
