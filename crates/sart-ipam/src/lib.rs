@@ -7,4 +7,5 @@ pub mod block;
 pub mod free;
 pub mod pod;
 pub mod pool;
+pub mod unusable;
 pub mod vip;

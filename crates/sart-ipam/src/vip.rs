@@ -7,6 +7,7 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::free;
+use crate::unusable::{Closed, Unusable};
 
 /// A pool of virtual addresses.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,15 +22,6 @@ pub struct VipPool {
     pub avoid_buggy: bool,
     /// Why nothing new is allocated from it, if so.
     pub closed: Option<Closed>,
-}
-
-/// Why a pool gives no new addresses.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Closed {
-    /// It is not, or not yet, accepted.
-    NotAccepted,
-    /// It is being drained.
-    Disabled,
 }
 
 /// Address family.
@@ -75,20 +67,9 @@ pub trait Ledger {
 /// Why a Service gets nothing new.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    /// A pool that does not exist.
-    #[error("there is no AddressPool {pool:?} of type service; create it or correct the annotation")]
-    UnknownPool {
-        /// The name asked for.
-        pool: String,
-    },
-    /// A pool that gives nothing.
-    #[error("AddressPool {pool:?} gives no addresses now: it is {why}; see its conditions")]
-    ClosedPool {
-        /// The pool.
-        pool: String,
-        /// Why, in words.
-        why: &'static str,
-    },
+    /// A pool it names does not exist, or gives nothing.
+    #[error(transparent)]
+    Pool(#[from] Unusable),
     /// No pool is named and none serves by default.
     #[error(
         "no AddressPool of type service with autoAssign fits; set autoAssign on one or name a pool by annotation"
@@ -130,8 +111,7 @@ impl Refusal {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::UnknownPool { .. } => "PoolNotFound",
-            Self::ClosedPool { .. } => "PoolNotUsable",
+            Self::Pool(error) => error.reason(),
             Self::NoDefaultPool => "NoDefaultPool",
             Self::OutsidePool { .. } => "AddressOutsidePool",
             Self::Taken { .. } => "AddressTaken",
@@ -185,7 +165,7 @@ fn from_named_pools<'a>(request: &Request, pools: &'a [VipPool]) -> Result<Vec<W
     let mut named = Vec::new();
     for name in &request.pools {
         let pool = pools.iter().find(|p| p.name == *name);
-        named.push(pool.ok_or_else(|| Refusal::UnknownPool { pool: name.clone() })?);
+        named.push(pool.ok_or_else(|| Unusable::Unknown { kind: "service", pool: name.clone() })?);
     }
     if let Some(address) = request.addresses.iter().find(|a| !named.iter().any(|p| p.net.contains(*a))) {
         return Err(Refusal::OutsidePool { address: *address });
@@ -225,7 +205,7 @@ fn this(request: &Request, pool: &VipPool, address: IpAddr, ledger: &dyn Ledger)
         return Err(Refusal::Taken { address, owner });
     }
     if !request.held.contains(&address) {
-        open(pool)?;
+        Closed::refuse(pool.closed, &pool.name)?;
     }
     Ok(address)
 }
@@ -243,18 +223,9 @@ fn from_pool(
     if let Some(held) = request.held.iter().find(keepable) {
         return Ok(*held);
     }
-    open(pool)?;
+    Closed::refuse(pool.closed, &pool.name)?;
     free::lowest(pool.net, pool.avoid_buggy, ledger.taken(pool.net))
         .ok_or_else(|| Refusal::Exhausted { pool: pool.name.clone() })
-}
-
-fn open(pool: &VipPool) -> Result<(), Refusal> {
-    let why = match pool.closed {
-        None => return Ok(()),
-        Some(Closed::NotAccepted) => "not accepted",
-        Some(Closed::Disabled) => "disabled",
-    };
-    Err(Refusal::ClosedPool { pool: pool.name.clone(), why })
 }
 
 fn family_of(pool: &VipPool) -> Family {

@@ -10,7 +10,8 @@ use kube::ResourceExt as _;
 use sart_api::condition::{self, ACCEPTED};
 use sart_api::net::Cidr;
 use sart_api::{AddressClaim, AddressPool, AddressType, BGPAdvertisement};
-use sart_ipam::vip::{Closed, Ledger, VipPool};
+use sart_ipam::unusable::Closed;
+use sart_ipam::vip::{Ledger, VipPool};
 
 use super::watch::{address_of, owner_of};
 use crate::key::Name;
@@ -73,17 +74,12 @@ fn vip_pool(pool: &AddressPool) -> Option<VipPool> {
     }
     let conditions = pool.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
     let accepted = condition::is_true(conditions, ACCEPTED) && !meta::is_going(pool);
-    let closed = match (accepted, pool.spec.disabled.unwrap_or(false)) {
-        (false, _) => Some(Closed::NotAccepted),
-        (true, true) => Some(Closed::Disabled),
-        (true, false) => None,
-    };
     Some(VipPool {
         name: pool.name_any(),
         net: pool.spec.cidr.parse::<Cidr>().ok()?.net(),
         auto_assign: pool.spec.auto_assign.unwrap_or(false),
         avoid_buggy: pool.spec.avoid_buggy_ips.unwrap_or(false),
-        closed,
+        closed: Closed::of(accepted, pool.spec.disabled.unwrap_or(false)),
     })
 }
 

@@ -2,6 +2,8 @@
 
 use ipnet::IpNet;
 
+use crate::unusable::{Closed, Unusable};
+
 /// What the choice needs of a pool of type `pod`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PodPool {
@@ -24,20 +26,9 @@ pub struct PodPool {
 /// Why a pod has no pool to draw from.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ChoiceError {
-    /// No such pool.
-    #[error("there is no AddressPool {pool:?} of type pod; create it or correct the annotation")]
-    UnknownPool {
-        /// The name in the annotation.
-        pool: String,
-    },
-    /// The pool gives nothing.
-    #[error("AddressPool {pool:?} gives no addresses now: it is {why}; see its conditions")]
-    ClosedPool {
-        /// The pool.
-        pool: String,
-        /// Why, in words.
-        why: &'static str,
-    },
+    /// A pool it names does not exist, or gives nothing.
+    #[error(transparent)]
+    Pool(#[from] Unusable),
     /// An annotation names two pools of one address family.
     #[error("AddressPools {first:?} and {second:?} have the same address family; name one per family")]
     SameFamily {
@@ -58,8 +49,7 @@ impl ChoiceError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::UnknownPool { .. } => "PoolNotFound",
-            Self::ClosedPool { .. } => "PoolNotUsable",
+            Self::Pool(error) => error.reason(),
             Self::SameFamily { .. } => "SameFamily",
             Self::NoDefaultPool => "NoDefaultPool",
         }
@@ -79,7 +69,7 @@ pub fn choose<'a>(
     let named = [pod, namespace].into_iter().flatten().find(|text| !text.trim().is_empty());
     let chosen = named.map_or_else(|| defaults(pools), |text| by_name(text, pools))?;
     for (at, pool) in chosen.iter().enumerate() {
-        open(pool)?;
+        Closed::refuse(Closed::of(pool.accepted, pool.disabled), &pool.name)?;
         let same = |other: &&&PodPool| other.net.addr().is_ipv4() == pool.net.addr().is_ipv4();
         if let Some(first) = chosen.iter().take(at).find(same) {
             return Err(ChoiceError::SameFamily { first: first.name.clone(), second: pool.name.clone() });
@@ -95,7 +85,7 @@ fn by_name<'a>(text: &str, pools: &'a [PodPool]) -> Result<Vec<&'a PodPool>, Cho
             continue;
         }
         let pool = pools.iter().find(|pool| pool.name == name);
-        chosen.push(pool.ok_or_else(|| ChoiceError::UnknownPool { pool: name.to_owned() })?);
+        chosen.push(pool.ok_or_else(|| Unusable::Unknown { kind: "pod", pool: name.to_owned() })?);
     }
     if chosen.is_empty() { Err(ChoiceError::NoDefaultPool) } else { Ok(chosen) }
 }
@@ -107,13 +97,4 @@ fn defaults(pools: &[PodPool]) -> Result<Vec<&PodPool>, ChoiceError> {
     };
     let chosen: Vec<&PodPool> = [true, false].into_iter().filter_map(default).collect();
     if chosen.is_empty() { Err(ChoiceError::NoDefaultPool) } else { Ok(chosen) }
-}
-
-fn open(pool: &PodPool) -> Result<(), ChoiceError> {
-    let why = match (pool.accepted, pool.disabled) {
-        (true, false) => return Ok(()),
-        (false, _) => "not accepted",
-        (true, true) => "disabled",
-    };
-    Err(ChoiceError::ClosedPool { pool: pool.name.clone(), why })
 }
