@@ -8,7 +8,6 @@ use tempfile::TempDir;
 
 use crate::netns::{Namespace, output};
 use crate::process::Process;
-use crate::wait::wait_for;
 
 const DAEMON: &str = "/usr/sbin/bird";
 const CLIENT: &str = "/usr/sbin/birdc";
@@ -41,13 +40,9 @@ impl Bird {
         )?;
         let mut command = namespace.command(DAEMON);
         command.arg("-f").arg("-c").arg(&file).arg("-s").arg(folder.path().join("bird.ctl"));
-        let process = Process::start(command, &folder.path().join("bird.log"))?;
-        let mut bird = Self { process, folder };
-        wait_for("bird to answer", START_TIME, || {
-            anyhow::ensure!(bird.process.is_running()?, "bird ended: {}", bird.log());
-            bird.birdc("show status").map(Some)
-        })?;
-        Ok(bird)
+        let mut process = Process::start(command, &folder.path().join("bird.log"))?;
+        process.answers("bird", START_TIME, || birdc(folder.path(), "show status"))?;
+        Ok(Self { process, folder })
     }
 
     /// Runs one command and returns what it printed.
@@ -55,9 +50,7 @@ impl Bird {
     /// # Errors
     /// If birdc fails.
     pub fn birdc(&self, command: &str) -> anyhow::Result<String> {
-        output(
-            Command::new(CLIENT).arg("-s").arg(self.folder.path().join("bird.ctl")).args(command.split(' ')),
-        )
+        birdc(self.folder.path(), command)
     }
 
     /// Replaces its configuration while it runs.
@@ -90,4 +83,8 @@ impl Bird {
     pub fn log(&self) -> String {
         self.process.log()
     }
+}
+
+fn birdc(folder: &Path, command: &str) -> anyhow::Result<String> {
+    output(Command::new(CLIENT).arg("-s").arg(folder.join("bird.ctl")).args(command.split(' ')))
 }

@@ -87,10 +87,9 @@ impl Frr {
         let zebra = with_zebra.then(|| daemon(namespace, folder.path(), "zebra", &[])).transpose()?;
         let socket = folder.path().join("zserv.api");
         wait_for("zebra's socket", START_TIME, || Ok((!with_zebra || socket.exists()).then_some(())))?;
-        let bgpd = daemon(namespace, folder.path(), "bgpd", if with_zebra { &[] } else { &["-Z"] })?;
-        let frr = Self { bgpd, zebra, folder };
-        wait_for("bgpd to answer", START_TIME, || frr.vtysh("show bgp summary").map(Some))?;
-        Ok(frr)
+        let mut bgpd = daemon(namespace, folder.path(), "bgpd", if with_zebra { &[] } else { &["-Z"] })?;
+        bgpd.answers("bgpd", START_TIME, || vtysh(folder.path(), &["show bgp summary"]))?;
+        Ok(Self { bgpd, zebra, folder })
     }
 
     /// Runs one command and returns what it printed.
@@ -106,12 +105,7 @@ impl Frr {
     /// # Errors
     /// If vtysh fails.
     pub fn vtysh_all(&self, commands: &[&str]) -> anyhow::Result<String> {
-        let mut vtysh = Command::new("vtysh");
-        vtysh.arg("--vty_socket").arg(self.folder.path());
-        for command in commands {
-            vtysh.args(["-c", command]);
-        }
-        output(&mut vtysh)
+        vtysh(self.folder.path(), commands)
     }
 
     /// Runs one `… json` command.
@@ -165,6 +159,15 @@ impl Frr {
     pub fn pid(&self) -> u32 {
         self.bgpd.id()
     }
+}
+
+fn vtysh(folder: &Path, commands: &[&str]) -> anyhow::Result<String> {
+    let mut vtysh = Command::new("vtysh");
+    vtysh.arg("--vty_socket").arg(folder);
+    for command in commands {
+        vtysh.args(["-c", command]);
+    }
+    output(&mut vtysh)
 }
 
 fn daemon(namespace: &Namespace, folder: &Path, name: &str, more: &[&str]) -> anyhow::Result<Process> {

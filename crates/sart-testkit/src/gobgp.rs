@@ -8,7 +8,6 @@ use tempfile::TempDir;
 
 use crate::netns::{Namespace, output};
 use crate::process::Process;
-use crate::wait::wait_for;
 
 const DAEMON: &str = "/usr/bin/gobgpd";
 const CLIENT: &str = "/usr/bin/gobgp";
@@ -39,13 +38,9 @@ impl<'a> Gobgp<'a> {
         std::fs::write(&file, config)?;
         let mut command = namespace.command(DAEMON);
         command.args(["-t", "toml", "--pprof-disable", "--api-hosts", "127.0.0.1:50051", "-f"]).arg(&file);
-        let process = Process::start(command, &folder.path().join("gobgpd.log"))?;
-        let mut gobgp = Self { process, namespace, _folder: folder };
-        wait_for("gobgpd to answer", START_TIME, || {
-            anyhow::ensure!(gobgp.process.is_running()?, "gobgpd ended: {}", gobgp.log());
-            gobgp.run("global").map(Some)
-        })?;
-        Ok(gobgp)
+        let mut process = Process::start(command, &folder.path().join("gobgpd.log"))?;
+        process.answers("gobgpd", START_TIME, || ask(namespace, "global"))?;
+        Ok(Self { process, namespace, _folder: folder })
     }
 
     /// Runs one command of its client and returns what it printed.
@@ -53,7 +48,7 @@ impl<'a> Gobgp<'a> {
     /// # Errors
     /// If the client fails.
     pub fn run(&self, command: &str) -> anyhow::Result<String> {
-        output(self.namespace.command(CLIENT).args(command.split(' ')))
+        ask(self.namespace, command)
     }
 
     /// Runs one command with `-j`.
@@ -76,4 +71,8 @@ impl<'a> Gobgp<'a> {
     pub fn log(&self) -> String {
         self.process.log()
     }
+}
+
+fn ask(namespace: &Namespace, command: &str) -> anyhow::Result<String> {
+    output(namespace.command(CLIENT).args(command.split(' ')))
 }

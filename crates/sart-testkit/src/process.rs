@@ -31,6 +31,22 @@ impl Process {
         Ok(Self { child, log: log.to_owned() })
     }
 
+    /// Waits until `ask` gets an answer from it, which is called `name` in errors.
+    ///
+    /// # Errors
+    /// If it ends, or does not answer within `limit`.
+    pub fn answers<T>(
+        &mut self,
+        name: &str,
+        limit: Duration,
+        mut ask: impl FnMut() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        wait_for(&format!("{name} to answer"), limit, || {
+            anyhow::ensure!(self.is_running()?, "{name} ended: {}", self.log());
+            ask().map(Some)
+        })
+    }
+
     /// Its process id: the program's own, since what starts it in a namespace replaces itself by it.
     #[must_use]
     pub fn id(&self) -> u32 {
