@@ -16,6 +16,11 @@ use crate::wait::wait_for;
 
 const START_TIME: Duration = Duration::from_secs(10);
 
+/// Every FRR daemon makes a folder for its log's buffers below /var/tmp/frr, a path fixed when it is built, and leaves it
+/// there when it is killed. Behind a mount that only the daemon sees, it goes with the daemon.
+const BEHIND_A_MOUNT: &str =
+    "mkdir -p /var/tmp/frr && mount -t tmpfs -o mode=0755 sart-frr /var/tmp/frr && exec \"$@\"";
+
 /// A running FRR; ends when dropped.
 #[derive(Debug)]
 pub struct Frr {
@@ -172,7 +177,8 @@ fn vtysh(folder: &Path, commands: &[&str]) -> anyhow::Result<String> {
 
 fn daemon(namespace: &Namespace, folder: &Path, name: &str, more: &[&str]) -> anyhow::Result<Process> {
     let file = |ending: &str| -> PathBuf { folder.join(format!("{name}.{ending}")) };
-    let mut command = namespace.command(&format!("/usr/lib/frr/{name}"));
+    let mut command = namespace.command("unshare");
+    command.args(["--mount", "--", "sh", "-c", BEHIND_A_MOUNT, "sh"]).arg(format!("/usr/lib/frr/{name}"));
     command.args(["-u", "frr", "-g", "frr", "-P", "0", "--log", "stdout", "--vty_socket"]).arg(folder);
     command
         .arg("-z")
@@ -183,4 +189,29 @@ fn daemon(namespace: &Namespace, folder: &Path, name: &str, more: &[&str]) -> an
         .arg(file("pid"))
         .args(more);
     Process::start(command, &file("log"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_killed_frr_leaves_no_folder_of_log_buffers_behind() {
+        if crate::skips(crate::missing_with_frr()) {
+            return;
+        }
+        let namespace = Namespace::new("tk-frr").unwrap();
+        let frr = Frr::start(&namespace, &config(65001, "10.0.0.1", &[], &[])).unwrap();
+        let zebra = frr.zebra.as_ref().unwrap().id();
+        let folders = [("bgpd", frr.pid()), ("zebra", zebra)]
+            .map(|(name, pid)| (pid, format!("/var/tmp/frr/{name}.{pid}")));
+        for (pid, folder) in &folders {
+            let inside = format!("/proc/{pid}/root{folder}");
+            assert!(Path::new(&inside).is_dir(), "the daemon is {pid} itself and has {folder}");
+        }
+        drop(frr);
+        for (_, folder) in &folders {
+            assert!(!Path::new(folder).exists(), "{folder} was left behind");
+        }
+    }
 }
