@@ -45,7 +45,7 @@ pub use self::view::{Cursor, Destination, Learned, Path};
 
 use self::export::Memo;
 use self::feed::Feed;
-use self::group::{Group, GroupKey};
+use self::group::{Column, Group, GroupKey};
 use self::hops::Hops;
 use self::key::TABLES;
 use self::lag::{HIGH_WATER, Progress, UNKNOWN};
@@ -111,6 +111,8 @@ pub struct Rib {
     received: HashMap<intake::PathKey, SetId>,
     peers: Peers,
     groups: Vec<Option<Group>>,
+    /// Some group is told more than the best path: any change of a path may concern it.
+    several: bool,
     memo: Memo,
     feed: Feed,
     /// Somebody reads the feed.
@@ -136,6 +138,7 @@ impl Rib {
             received: HashMap::new(),
             peers: Peers::default(),
             groups: Vec::new(),
+            several: false,
             memo: Memo::default(),
             feed: Feed::default(),
             fed: true,
@@ -203,7 +206,7 @@ impl Rib {
             tally: Tally::default(),
             judged: answers::Answers::default(),
             group,
-            progress: Progress::Joining(Default::default()),
+            progress: Progress::Joining(Vec::new()),
             backlog: 0,
             owes_end_of_rib: config.update.families.clone(),
             owes_end_of_refresh: Vec::new(),
@@ -242,7 +245,9 @@ impl Rib {
         if let Some(at) = self.groups.iter().position(same) {
             return at;
         }
-        let group = Some(Group::new(key));
+        let group = Group::new(key);
+        self.several |= group.tells_several();
+        let group = Some(group);
         match self.groups.iter().position(Option::is_none) {
             Some(at) => {
                 self.groups[at] = group;
@@ -274,9 +279,11 @@ impl Rib {
     fn dissolve_if_empty(&mut self, at: usize) {
         let empty = self.groups[at].as_ref().is_some_and(|group| group.members.is_empty());
         if let Some(mut group) = self.groups[at].take_if(|_| empty) {
-            for set in group.out.iter().flat_map(group::Out::held).chain(group.judged.clear()) {
+            let judged = group.judged.clear();
+            for set in group.held().chain(judged) {
                 self.sets.release(set);
             }
+            self.several = self.groups.iter().flatten().any(Group::tells_several);
         }
     }
 
@@ -316,22 +323,25 @@ impl Rib {
         self.leave(old, id);
     }
 
-    /// What a neighbour was told, by row.
-    fn told_before(&self, id: PeerId) -> [Vec<SetId>; TABLES] {
-        let Some(peer) = self.peers.get(id) else { return Default::default() };
-        let Some(group) = self.groups.get(peer.group).and_then(Option::as_ref) else {
-            return Default::default();
-        };
-        core::array::from_fn(|table| {
+    /// What a neighbour was told, by column and row. Its next group has the same columns: how many paths it is told is a
+    /// matter of its session.
+    fn told_before(&self, id: PeerId) -> Vec<Vec<SetId>> {
+        let Some(peer) = self.peers.get(id) else { return Vec::new() };
+        let Some(group) = self.groups.get(peer.group).and_then(Option::as_ref) else { return Vec::new() };
+        let column_before = |column: Column| {
             let told = |dest: DestId| match &peer.progress {
-                Progress::Level => group.out[table].get(dest).to(id),
-                Progress::Joining(before) => before[table].get(dest.at()).copied().unwrap_or_default(),
-                Progress::Behind(lag) if !lag.owes(table, dest) => group.out[table].get(dest).to(id),
-                Progress::Behind(lag) if lag.was_told(table, dest) => UNKNOWN,
+                Progress::Level => group.out(column).get(dest).to(id),
+                Progress::Joining(before) => {
+                    let before = before.get(column.at()).and_then(|before| before.get(dest.at()));
+                    before.copied().unwrap_or_default()
+                }
+                Progress::Behind(lag) if !lag.owes(column, dest) => group.out(column).get(dest).to(id),
+                Progress::Behind(lag) if lag.was_told(column, dest) => UNKNOWN,
                 Progress::Behind(_) => SetId::NONE,
             };
-            self.tables[table].all().map(told).collect()
-        })
+            self.tables[column.table()].all().map(told).collect()
+        };
+        group.columns().map(column_before).collect()
     }
 
     /// Tells how far a next hop is; `None` forgets it. Without tracking all are equally far (0) unless told; with it one
@@ -351,12 +361,12 @@ impl Rib {
         self.locals.values()
     }
 
-    /// How many prefixes a neighbour announces, and how many were announced to it.
+    /// How many prefixes a neighbour announces, and how many routes it was told.
     #[must_use]
     pub fn counts(&self, address: IpAddr) -> (PeerCounts, u64) {
         let Some(peer) = self.peers.by_address(address) else { return Default::default() };
         let group = self.groups.get(peer.group).and_then(Option::as_ref);
-        let told = group.map_or(0, |group| group.out.iter().map(|out| out.told_to(peer.id)).sum());
+        let told = group.map_or(0, |group| group.told_to(peer.id));
         (peer.tally.counts(), told)
     }
 

@@ -24,4 +24,6 @@ mod round_trip;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]
+mod several;
+#[cfg(test)]
 mod speakers;

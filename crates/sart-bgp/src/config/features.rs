@@ -13,7 +13,8 @@ pub struct Features {
     pub extended_next_hop: bool,
     /// Take several paths of a prefix (RFC 7911).
     pub add_path_receive: bool,
-    /// Tell up to this many paths of a prefix (RFC 7911); 0 tells the best one without path identifiers.
+    /// Tell the best so many paths of a prefix (RFC 7911), as far as they may go to the neighbour; 0 tells the best one without
+    /// path identifiers.
     pub add_path_send: u8,
     /// What we are to the neighbour (RFC 9234).
     pub role: Option<Role>,

@@ -34,9 +34,30 @@ impl Choice<'_> {
 
     /// The indexes of the multipath set, the best path first.
     pub(crate) fn chosen(&self, table: &Table, dest: DestId) -> Vec<usize> {
-        let usable = || table.paths(dest).enumerate().filter(|(_, path)| self.may_be_used(path));
-        let Some(least) = usable().map(|(_, path)| self.rank(path)).min() else { return Vec::new() };
-        let equals: Vec<_> = usable()
+        self.chosen_among(self.usable(table, dest))
+    }
+
+    /// The best path, then the one that would be best without it, and so on.
+    pub(crate) fn best_few(&self, table: &Table, dest: DestId, at_most: usize) -> Vec<Path> {
+        let mut left: Vec<_> = self.usable(table, dest).collect();
+        let mut few = Vec::new();
+        while few.len() < at_most
+            && let Some(best) = self.chosen_among(left.iter().copied()).first().copied()
+        {
+            left.retain(|(index, _)| *index != best);
+            few.push(table.path(dest, best));
+        }
+        few
+    }
+
+    fn usable<'t>(&self, table: &'t Table, dest: DestId) -> impl Iterator<Item = (usize, &'t Path)> + Clone {
+        table.paths(dest).enumerate().filter(|(_, path)| self.may_be_used(path))
+    }
+
+    fn chosen_among<'t>(&self, usable: impl Iterator<Item = (usize, &'t Path)> + Clone) -> Vec<usize> {
+        let least = usable.clone().map(|(_, path)| self.rank(path)).min();
+        let Some(least) = least else { return Vec::new() };
+        let equals: Vec<_> = usable
             .filter(|(_, path)| self.rank(path) == least)
             .map(|(index, path)| self.candidate(index, path))
             .collect();

@@ -2,7 +2,7 @@
 //! refuse.
 
 use super::export::next_hop;
-use super::group::Group;
+use super::group::{Column, Group};
 use super::hops::Hops;
 use super::key::Key;
 use super::sets::{SetId, Sets};
@@ -28,7 +28,7 @@ pub(crate) struct Packer<'a> {
     sets: &'a Sets,
     hops: &'a Hops,
     group: &'a Group,
-    family: Family,
+    column: Column,
     table: &'a Table,
     pub bytes: Vec<u8>,
     messages: u64,
@@ -38,10 +38,10 @@ impl<'a> Packer<'a> {
     pub(crate) const fn new(
         (sets, hops): (&'a Sets, &'a Hops),
         group: &'a Group,
-        family: Family,
+        column: Column,
         table: &'a Table,
     ) -> Self {
-        Self { sets, hops, group, family, table, bytes: Vec::new(), messages: 0 }
+        Self { sets, hops, group, column, table, bytes: Vec::new(), messages: 0 }
     }
 
     /// What was written so far, and in how many messages.
@@ -49,22 +49,23 @@ impl<'a> Packer<'a> {
         (core::mem::take(&mut self.bytes), core::mem::take(&mut self.messages))
     }
 
-    /// Appends one set's routes, each with its path identifier; no set withdraws.
-    pub(crate) fn put(&mut self, set: SetId, routes: impl Iterator<Item = (DestId, u32)>) {
-        let form = self.group.form(self.family);
+    /// Appends one set's routes, with the column's path identifier if they have any; no set withdraws.
+    pub(crate) fn put(&mut self, set: SetId, routes: impl Iterator<Item = DestId>) {
+        let family = Family::SUPPORTED[self.column.table()];
+        let (form, path_id) = (self.group.form(family), self.column.path_id());
         let mut writer = if set.is_some() {
-            let Some(next_hop) = next_hop(self.sets, self.hops, (self.group, self.family), set) else {
+            let Some(next_hop) = next_hop(self.sets, self.hops, (self.group, family), set) else {
                 return;
             };
             let attributes = AttrBlock::new(self.sets.canonical(set));
-            let writer = UpdateWriter::announcing(&mut self.bytes, attributes, next_hop, self.family, form);
+            let writer = UpdateWriter::announcing(&mut self.bytes, attributes, next_hop, family, form);
             // It was found to fit when it was chosen.
             let Ok(writer) = writer else { return };
             writer
         } else {
-            UpdateWriter::withdrawing(&mut self.bytes, self.family, form)
+            UpdateWriter::withdrawing(&mut self.bytes, family, form)
         };
-        for (dest, path_id) in routes {
+        for dest in routes {
             match self.table.key(dest) {
                 Key::V4 { bits, len } => writer.push_v4(V4Route { path_id, bits, len }),
                 Key::V6 { bits, len } => writer.push_v6(V6Route { path_id, bits, len }),

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::RibConfig;
 use super::answers::{Answer, Answers};
+use super::choice::Choice;
 use super::encode;
 use super::group::{Group, Sent};
 use super::hops::{HopId, Hops};
@@ -31,6 +32,8 @@ pub struct Route {
     pub attributes: Arc<Attributes>,
     /// Next hop.
     pub next_hop: NextHop,
+    /// The path identifier it was told with (RFC 7911); 0 without.
+    pub path_id: u32,
 }
 
 /// Which rewriting a set goes through.
@@ -141,6 +144,35 @@ impl Exporter<'_> {
         }
         let path = self.eligible(row);
         path.and_then(|path| self.route(group, row, path)).unwrap_or_default()
+    }
+
+    /// What the group has to be told of the best `at_most` paths: each that it may have, none twice. The path that a member
+    /// sent counts among them and is kept from that member only.
+    pub(crate) fn wanted_few(&mut self, group: &mut Group, row: Row<'_>, at_most: usize) -> Vec<Sent> {
+        if !group.key.update.families.contains(&row.family) {
+            return Vec::new();
+        }
+        let mut few = Vec::new();
+        for path in self.eligible_few(row, at_most) {
+            let route = self.route(group, row, path);
+            few.extend(route.filter(|route| !few.contains(route)));
+        }
+        few
+    }
+
+    fn eligible_few(&self, row: Row<'_>, at_most: usize) -> Vec<Path> {
+        match self.config.transit {
+            TransitPolicy::LocalOnly => self.eligible(row).into_iter().collect(),
+            TransitPolicy::Full => {
+                let choice = Choice {
+                    rules: &self.config.decision,
+                    sets: self.sets,
+                    hops: self.hops,
+                    peers: self.peers,
+                };
+                choice.best_few(row.table, row.dest, at_most)
+            }
+        }
     }
 
     /// The path that may leave at all. Without transit our own one does, whatever neighbours say about the prefix.
@@ -301,6 +333,27 @@ impl Exporter<'_> {
         };
         Some(self.sets.hold(&self.scratch, hop, self.hops))
     }
+}
+
+/// Gives each route a place among those of a prefix, which becomes its path identifier: the one it has, or else that of
+/// its source's former route, or else that of a route that goes, so that one message does both (RFC 7911 section 3: an
+/// announcement replaces what had the identifier). There is room for all of them.
+pub(crate) fn seat(old: &[Sent], mut wanted: Vec<Sent>) -> Vec<Sent> {
+    let preferences: [fn(&Sent, &Sent) -> bool; 4] = [
+        |old, new| old == new,
+        |old, new| old.set.is_some() && old.from == new.from,
+        |old, _| old.set.is_some(),
+        |_, _| true,
+    ];
+    let mut seats = vec![Sent::default(); old.len()];
+    for suits in preferences {
+        wanted.retain(|new| {
+            let mut free = old.iter().zip(&mut seats).filter(|(_, seat)| !seat.set.is_some());
+            let found = free.find(|(old, _)| suits(old, new)).map(|(_, seat)| *seat = *new);
+            found.is_none()
+        });
+    }
+    seats
 }
 
 fn rewrite_into(canonical: &[u8], (asn, own_med): (u32, bool), way: Way, out: &mut Vec<u8>) {

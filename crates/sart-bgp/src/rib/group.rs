@@ -1,4 +1,5 @@
-//! Update groups: neighbours that are told the same in the same form share one Adj-RIB-Out, two words for each prefix.
+//! Update groups: neighbours that are told the same in the same form share one Adj-RIB-Out, two words for each prefix, or
+//! for each prefix and path identifier where several paths are told (RFC 7911).
 //! Must never hold what only one of them is owed.
 
 use super::answers::Answers;
@@ -55,7 +56,31 @@ impl Sent {
     }
 }
 
-/// The Adj-RIB-Out of a family.
+/// What was told of one family with one path identifier; without identifiers a family has one column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Column(u16);
+
+impl Column {
+    pub(crate) const fn at(self) -> usize {
+        self.0 as usize
+    }
+
+    pub(crate) const fn table(self) -> usize {
+        self.at() % TABLES
+    }
+
+    /// Identifiers count from 1 on, so that none is the 0 of a route without one.
+    pub(crate) const fn path_id(self) -> u32 {
+        (self.at() / TABLES) as u32 + 1
+    }
+
+    /// The columns of a table among so many of all tables, in order of path identifier.
+    pub(crate) fn of(table: usize, columns: usize) -> impl Iterator<Item = Self> {
+        (table..columns).step_by(TABLES).map(|at| Self(at as u16))
+    }
+}
+
+/// A column of an Adj-RIB-Out.
 #[derive(Debug, Default)]
 pub(crate) struct Out {
     sets: Vec<SetId>,
@@ -108,8 +133,7 @@ impl Out {
         self.told - self.by_source.get(member.at()).copied().unwrap_or(0)
     }
 
-    /// Every set that is held, as often as it is.
-    pub(crate) fn held(&self) -> impl Iterator<Item = SetId> + '_ {
+    fn held(&self) -> impl Iterator<Item = SetId> + '_ {
         self.sets.iter().copied().filter(|set| set.is_some())
     }
 }
@@ -119,7 +143,8 @@ impl Out {
 pub(crate) struct Group {
     pub key: GroupKey,
     pub members: Vec<PeerId>,
-    pub out: [Out; TABLES],
+    /// By column.
+    out: Vec<Out>,
     /// Compare every prefix at the next flush, not only changed ones.
     pub full_pass: bool,
     /// What the export chain made of each set.
@@ -128,13 +153,49 @@ pub(crate) struct Group {
 
 impl Group {
     pub(crate) fn new(key: GroupKey) -> Self {
+        let paths = key.send_paths.iter().map(|(_, paths)| usize::from(*paths)).max();
+        let columns = TABLES * paths.unwrap_or(1).max(1);
         Self {
             key,
             members: Vec::new(),
-            out: Default::default(),
+            out: core::iter::repeat_with(Out::default).take(columns).collect(),
             full_pass: true,
             judged: Answers::default(),
         }
+    }
+
+    /// Every column.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = Column> + use<> {
+        (0..self.out.len() as u16).map(Column)
+    }
+
+    /// The columns of a table that are used: one for each path that is told of a prefix.
+    pub(crate) fn columns_of(&self, table: usize) -> impl Iterator<Item = Column> + use<> {
+        let paths = self.paths(Family::SUPPORTED[table]).max(1);
+        Column::of(table, self.out.len()).take(usize::from(paths))
+    }
+
+    /// Whether more than the best path is told of any prefix.
+    pub(crate) const fn tells_several(&self) -> bool {
+        self.out.len() > TABLES
+    }
+
+    pub(crate) fn out(&self, column: Column) -> &Out {
+        &self.out[column.at()]
+    }
+
+    pub(crate) fn out_mut(&mut self, column: Column) -> &mut Out {
+        &mut self.out[column.at()]
+    }
+
+    /// How many routes a member was told.
+    pub(crate) fn told_to(&self, member: PeerId) -> u64 {
+        self.out.iter().map(|out| out.told_to(member)).sum()
+    }
+
+    /// Every set that is held, as often as it is.
+    pub(crate) fn held(&self) -> impl Iterator<Item = SetId> + '_ {
+        self.out.iter().flat_map(Out::held)
     }
 
     /// The only member: what came from it goes to nobody.

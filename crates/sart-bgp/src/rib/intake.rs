@@ -336,7 +336,12 @@ impl Rib {
         };
         if !unchanged {
             table.touch(dest, self.fed);
-        } else if self.fed && self.config.decision.multipath {
+            return;
+        }
+        if self.several {
+            table.touch(dest, false);
+        }
+        if self.fed && self.config.decision.multipath {
             table.touch_feed(dest);
         }
     }

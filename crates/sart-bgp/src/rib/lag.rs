@@ -2,7 +2,7 @@
 //! That set is bounded by the table, so that a neighbour that does not read costs next to no memory. Must never hold
 //! messages.
 
-use super::group::Group;
+use super::group::{Column, Group};
 use super::key::TABLES;
 use super::sets::SetId;
 use super::table::{DestId, PeerId};
@@ -54,10 +54,24 @@ impl Bits {
 pub(crate) enum Progress {
     /// It was told what its group was told.
     Level,
-    /// It is new in its group. What it was told before, by row; [`UNKNOWN`] for something.
-    Joining([Vec<SetId>; TABLES]),
+    /// It is new in its group. What it was told before, by column and row; [`UNKNOWN`] for something.
+    Joining(Vec<Vec<SetId>>),
     /// It was not told everything.
     Behind(Lag),
+}
+
+impl Progress {
+    /// Whether the neighbour has still to hear of a prefix, so that its row may not be used for another one.
+    pub(crate) fn waits_for(&self, table: usize, dest: DestId) -> bool {
+        match self {
+            Self::Level => false,
+            Self::Joining(before) => {
+                let told = |column: Column| before[column.at()].get(dest.at()).copied().unwrap_or_default();
+                Column::of(table, before.len()).any(|column| told(column).is_some())
+            }
+            Self::Behind(lag) => lag.owes_any(table, dest),
+        }
+    }
 }
 
 /// It was told something, but nobody remembers what.
@@ -66,26 +80,28 @@ pub(crate) const UNKNOWN: SetId = SetId(u32::MAX);
 /// What a neighbour has still to be told.
 #[derive(Debug, Default)]
 pub(crate) struct Lag {
-    pending: [Bits; TABLES],
+    /// By column.
+    pending: Vec<Bits>,
     /// Of the pending ones, those that it was told something of before.
-    told: [Bits; TABLES],
-    /// Pending ones in the order to send them: table, set at the time, row.
-    queue: Vec<(u8, SetId, DestId)>,
+    told: Vec<Bits>,
+    /// Pending ones in the order to send them: column, set at the time, row.
+    queue: Vec<(Column, SetId, DestId)>,
     next: usize,
 }
 
 impl Lag {
     /// What a member that joins `group` is owed.
-    pub(crate) fn joining(group: &Group, member: PeerId, before: &[Vec<SetId>; TABLES]) -> Option<Self> {
+    pub(crate) fn joining(group: &Group, member: PeerId, before: &[Vec<SetId>]) -> Option<Self> {
         let mut lag = Self::default();
         let mut owes = false;
-        for (table, before) in before.iter().enumerate() {
-            let rows = group.out[table].rows().max(before.len());
+        for column in group.columns() {
+            let (out, before) = (group.out(column), before.get(column.at()).map_or(&[][..], Vec::as_slice));
+            let rows = out.rows().max(before.len());
             for dest in (0..rows as u32).map(DestId) {
-                let now = group.out[table].get(dest).to(member);
+                let now = out.get(dest).to(member);
                 let was = before.get(dest.at()).copied().unwrap_or_default();
                 if now != was {
-                    lag.owe(table, dest, was.is_some());
+                    lag.owe(column, dest, was.is_some());
                     owes = true;
                 }
             }
@@ -94,52 +110,60 @@ impl Lag {
     }
 
     /// Notes that it has to hear of a prefix; `told` says whether it was told something of it before.
-    pub(crate) fn owe(&mut self, table: usize, dest: DestId, told: bool) {
-        if self.pending[table].add(dest) {
+    pub(crate) fn owe(&mut self, column: Column, dest: DestId, told: bool) {
+        if self.pending.len() <= column.at() {
+            self.pending.resize_with(column.at() + 1, Bits::default);
+            self.told.resize_with(column.at() + 1, Bits::default);
+        }
+        if self.pending[column.at()].add(dest) {
             if told {
-                self.told[table].add(dest);
+                self.told[column.at()].add(dest);
             } else {
-                self.told[table].remove(dest);
+                self.told[column.at()].remove(dest);
             }
         }
     }
 
-    pub(crate) fn owes(&self, table: usize, dest: DestId) -> bool {
-        self.pending[table].has(dest)
+    pub(crate) fn owes(&self, column: Column, dest: DestId) -> bool {
+        self.pending.get(column.at()).is_some_and(|pending| pending.has(dest))
     }
 
-    /// Every prefix of a table that is owed.
+    /// Whether anything of a prefix is owed, with whatever path identifier.
+    pub(crate) fn owes_any(&self, table: usize, dest: DestId) -> bool {
+        self.pending.iter().skip(table).step_by(TABLES).any(|pending| pending.has(dest))
+    }
+
+    /// Every prefix of a table that is owed, once for each path identifier.
     pub(crate) fn owed(&self, table: usize) -> impl Iterator<Item = DestId> + '_ {
-        self.pending[table].iter()
+        self.pending.iter().skip(table).step_by(TABLES).flat_map(Bits::iter)
     }
 
     /// Whether the neighbour was told something of the prefix; only known while it is owed.
-    pub(crate) fn was_told(&self, table: usize, dest: DestId) -> bool {
-        self.told[table].has(dest)
+    pub(crate) fn was_told(&self, column: Column, dest: DestId) -> bool {
+        self.told.get(column.at()).is_some_and(|told| told.has(dest))
     }
 
-    /// The next few prefixes to tell of, all of one table, with whether they were told before; they are owed no longer.
+    /// The next few prefixes to tell of, all of one column, with whether they were told before; they are owed no longer.
     /// None if nothing is owed.
     pub(crate) fn take(
         &mut self,
         group: &Group,
         member: PeerId,
         at_most: usize,
-    ) -> Vec<(usize, DestId, bool)> {
+    ) -> Vec<(Column, DestId, bool)> {
         if self.next == self.queue.len() {
             self.sort(group, member);
         }
         let mut taken = Vec::new();
-        let first = self.queue.get(self.next).map(|(table, ..)| *table);
-        while let Some((table, _, dest)) = self.queue.get(self.next).copied() {
-            if Some(table) != first || taken.len() == at_most {
+        let first = self.queue.get(self.next).map(|(column, ..)| *column);
+        while let Some((column, _, dest)) = self.queue.get(self.next).copied() {
+            if Some(column) != first || taken.len() == at_most {
                 break;
             }
             self.next += 1;
-            let at = usize::from(table);
-            if self.pending[at].has(dest) {
-                self.pending[at].remove(dest);
-                taken.push((at, dest, self.told[at].has(dest)));
+            if self.owes(column, dest) {
+                self.pending[column.at()].remove(dest);
+                taken.push((column, dest, self.was_told(column, dest)));
             }
         }
         taken
@@ -149,9 +173,9 @@ impl Lag {
     fn sort(&mut self, group: &Group, member: PeerId) {
         self.queue.clear();
         self.next = 0;
-        for (table, pending) in self.pending.iter().enumerate() {
-            let out = &group.out[table];
-            self.queue.extend(pending.iter().map(|dest| (table as u8, out.get(dest).to(member), dest)));
+        for (column, pending) in group.columns().zip(&self.pending) {
+            let out = group.out(column);
+            self.queue.extend(pending.iter().map(|dest| (column, out.get(dest).to(member), dest)));
         }
         self.queue.sort_unstable();
     }

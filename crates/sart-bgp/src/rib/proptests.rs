@@ -1,5 +1,7 @@
 //! The tables against a model that is nothing but maps, under any sequence of events.
 
+mod several;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;

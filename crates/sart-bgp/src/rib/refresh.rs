@@ -32,16 +32,23 @@ impl Rib {
         if matches!(peer.progress, Progress::Level) {
             peer.progress = Progress::Behind(Lag::default());
         }
+        let columns = group.columns_of(table);
         match &mut peer.progress {
             Progress::Behind(lag) => {
-                let rows = (0..group.out[table].rows() as u32).map(super::table::DestId);
-                for dest in rows.filter(|dest| group.out[table].get(*dest).to(id).is_some()) {
-                    lag.owe(table, dest, true);
+                for column in columns {
+                    let out = group.out(column);
+                    let rows = (0..out.rows() as u32).map(super::table::DestId);
+                    for dest in rows.filter(|dest| out.get(*dest).to(id).is_some()) {
+                        lag.owe(column, dest, true);
+                    }
                 }
             }
             // One that changes its group would be told only what differs.
             Progress::Joining(before) => {
-                before[table].iter_mut().filter(|set| set.is_some()).for_each(|set| *set = UNKNOWN);
+                for column in columns {
+                    let told = before.get_mut(column.at()).into_iter().flatten().filter(|set| set.is_some());
+                    told.for_each(|set| *set = UNKNOWN);
+                }
             }
             Progress::Level => {}
         }

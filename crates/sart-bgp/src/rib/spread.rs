@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use super::Rib;
 use super::encode::Packer;
-use super::export::{Exporter, Row};
-use super::group::{Group, Sent};
+use super::export::{Exporter, Row, seat};
+use super::group::{Column, Group, Sent};
 use super::key::TABLES;
 use super::lag::{Lag, Progress};
-use super::sets::SetId;
+use super::sets::{SetId, Sets};
 use super::table::{DestId, PeerId};
 use crate::family::Family;
 
@@ -31,7 +31,7 @@ const CHUNK: usize = 256 << 10;
 /// Prefixes that a neighbour which is behind catches up on at a time.
 const SLICE: usize = 16 << 10;
 
-/// A prefix whose route changed for a group.
+/// A prefix whose route, or whose route with one path identifier, changed for a group.
 #[derive(Clone, Copy, Debug)]
 struct Shift {
     dest: DestId,
@@ -99,18 +99,17 @@ impl Rib {
         let dirty = self.tables[table].take_dirty();
         for at in 0..self.groups.len() {
             let Some(mut group) = self.groups[at].take() else { continue };
-            let shifts = self.shifts(&mut group, table, &dirty);
-            if !shifts.is_empty() {
-                let level = self.levels(&group, table, &shifts);
-                self.deliver((&group, &level), table, &shifts, outbox);
+            for (column, shifts) in self.shifts(&mut group, table, &dirty) {
+                let level = self.levels(&group, column, &shifts);
+                self.deliver((&group, &level), column, &shifts, outbox);
             }
             self.groups[at] = Some(group);
         }
         self.forget_empty(table, dirty);
     }
 
-    /// What changed for a group; its Adj-RIB-Out is up to date from now on.
-    fn shifts(&mut self, group: &mut Group, at: usize, dirty: &[DestId]) -> Vec<Shift> {
+    /// What changed for a group, by column; its Adj-RIB-Out is up to date from now on.
+    fn shifts(&mut self, group: &mut Group, at: usize, dirty: &[DestId]) -> Vec<(Column, Vec<Shift>)> {
         let (table, family) = (&self.tables[at], Family::SUPPORTED[at]);
         let mut exporter = Exporter {
             config: &self.config,
@@ -121,33 +120,32 @@ impl Rib {
             memo: &mut self.memo,
             scratch: Vec::new(),
         };
-        let mut shifts = Vec::new();
+        let mut columns: Vec<_> = group.columns_of(at).map(|column| (column, Vec::new())).collect();
         let full = group.full_pass;
         let mut compare = |dest: DestId| {
-            let new = exporter.wanted(group, Row { family, table, dest });
-            let old = group.out[at].get(dest);
-            if new == old {
+            let row = Row { family, table, dest };
+            if let [(column, shifts)] = columns.as_mut_slice() {
+                let new = exporter.wanted(group, row);
+                shifts.extend(shift(group, exporter.sets, (*column, row), new));
                 return;
             }
-            if new.set.is_some() {
-                exporter.sets.hold_again(new.set);
+            let few = exporter.wanted_few(group, row, columns.len());
+            let old: Vec<_> = columns.iter().map(|(column, _)| group.out(*column).get(dest)).collect();
+            for ((column, shifts), new) in columns.iter_mut().zip(seat(&old, few)) {
+                shifts.extend(shift(group, exporter.sets, (*column, row), new));
             }
-            if old.set.is_some() {
-                exporter.sets.release(old.set);
-            }
-            group.out[at].put(dest, new, table.rows());
-            shifts.push(Shift { dest, old, new });
         };
         if full {
             table.all().for_each(&mut compare);
         } else {
             dirty.iter().copied().for_each(&mut compare);
         }
-        shifts
+        columns.retain(|(_, shifts)| !shifts.is_empty());
+        columns
     }
 
     /// The members that are told with the group. Slow ones fall behind here; those behind note what they are owed.
-    fn levels(&mut self, group: &Group, table: usize, shifts: &[Shift]) -> Vec<PeerId> {
+    fn levels(&mut self, group: &Group, column: Column, shifts: &[Shift]) -> Vec<PeerId> {
         let mut level = Vec::new();
         for member in &group.members {
             let Some(peer) = self.peers.get_mut(*member) else { continue };
@@ -161,7 +159,7 @@ impl Rib {
                     for shift in shifts {
                         let was = shift.old.to(*member);
                         if shift.new.to(*member) != was {
-                            lag.owe(table, shift.dest, was.is_some());
+                            lag.owe(column, shift.dest, was.is_some());
                         }
                     }
                 }
@@ -174,7 +172,7 @@ impl Rib {
     fn deliver(
         &mut self,
         (group, level): (&Group, &[PeerId]),
-        table: usize,
+        column: Column,
         shifts: &[Shift],
         outbox: &mut Vec<Outgoing>,
     ) {
@@ -184,12 +182,12 @@ impl Rib {
         let (mut all, mut only) = sort_out(shifts, level);
         all.sort_unstable();
         only.sort_unstable();
-        let parts = self.pack(group, table, &all);
+        let parts = self.pack(group, column, &all);
         let shared = (&self.sets, &self.hops);
-        let mut packer = Packer::new(shared, group, Family::SUPPORTED[table], &self.tables[table]);
+        let mut packer = Packer::new(shared, group, column, &self.tables[column.table()]);
         let mut private = Vec::new();
         for run in only.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
-            packer.put(run[0].1, run.iter().map(|(_, _, dest)| (*dest, 0)));
+            packer.put(run[0].1, run.iter().map(|(_, _, dest)| *dest));
             private.push((run[0].0, packer.take()));
         }
         for (member, (bytes, messages)) in private {
@@ -200,20 +198,20 @@ impl Rib {
                 if self.has_room(*member) {
                     self.emit(*member, (part.bytes.clone(), part.messages), outbox);
                 } else {
-                    self.fall_behind(*member, table, &all[part.changes.clone()]);
+                    self.fall_behind(*member, column, &all[part.changes.clone()]);
                 }
             }
         }
     }
 
     /// Writes the messages for the level members.
-    fn pack(&self, group: &Group, table: usize, all: &[Change]) -> Vec<Part> {
-        let (shared, family) = ((&self.sets, &self.hops), Family::SUPPORTED[table]);
-        let mut packer = Packer::new(shared, group, family, &self.tables[table]);
+    fn pack(&self, group: &Group, column: Column, all: &[Change]) -> Vec<Part> {
+        let shared = (&self.sets, &self.hops);
+        let mut packer = Packer::new(shared, group, column, &self.tables[column.table()]);
         let mut parts = Vec::new();
         let (mut start, mut end) = (0, 0);
         for run in all.chunk_by(|one, other| (one.set, one.except) == (other.set, other.except)) {
-            packer.put(run[0].set, run.iter().map(|change| (change.dest, 0)));
+            packer.put(run[0].set, run.iter().map(|change| change.dest));
             end += run.len();
             let ends = all.get(end).is_none_or(|next| next.except != run[0].except);
             if ends || packer.bytes.len() >= CHUNK {
@@ -235,14 +233,14 @@ impl Rib {
     }
 
     /// A member owes its neighbour these changes from now on; it was told what stood before.
-    fn fall_behind(&mut self, member: PeerId, table: usize, changes: &[Change]) {
+    fn fall_behind(&mut self, member: PeerId, column: Column, changes: &[Change]) {
         let Some(peer) = self.peers.get_mut(member) else { return };
         if matches!(peer.progress, Progress::Level) {
             peer.progress = Progress::Behind(Lag::default());
         }
         if let Progress::Behind(lag) = &mut peer.progress {
             for change in changes {
-                lag.owe(table, change.dest, change.old.to(member).is_some());
+                lag.owe(column, change.dest, change.old.to(member).is_some());
             }
         }
     }
@@ -274,26 +272,26 @@ impl Rib {
         {
             let Some(group) = self.groups.get(peer.group).and_then(Option::as_ref) else { return };
             let taken = lag.take(group, id, SLICE);
-            let Some((table, ..)) = taken.first().copied() else {
+            let Some((column, ..)) = taken.first().copied() else {
                 peer.progress = Progress::Level;
                 break;
             };
             let mut changes: Vec<(SetId, DestId)> = taken
                 .iter()
-                .map(|(_, dest, told)| (group.out[table].get(*dest).to(id), *dest, *told))
+                .map(|(_, dest, told)| (group.out(column).get(*dest).to(id), *dest, *told))
                 .filter(|(set, _, told)| set.is_some() || *told)
                 .map(|(set, dest, _)| (set, dest))
                 .collect();
             changes.sort_unstable();
             let shared = (&self.sets, &self.hops);
-            let mut packer = Packer::new(shared, group, Family::SUPPORTED[table], &self.tables[table]);
+            let mut packer = Packer::new(shared, group, column, &self.tables[column.table()]);
             for run in changes.chunk_by(|one, other| one.0 == other.0) {
-                packer.put(run[0].0, run.iter().map(|(_, dest)| (*dest, 0)));
+                packer.put(run[0].0, run.iter().map(|(_, dest)| *dest));
             }
             let (bytes, messages) = packer.take();
             self.emit(id, (bytes.into(), messages), outbox);
             let cleared = taken.into_iter().map(|(_, dest, _)| dest).collect();
-            self.forget_empty(table, cleared);
+            self.forget_empty(column.table(), cleared);
         }
         self.mark(id, outbox);
     }
@@ -304,16 +302,10 @@ impl Rib {
         if empty.is_empty() {
             return;
         }
-        let lags: Vec<&Lag> = self
-            .peers
-            .iter()
-            .filter_map(|peer| match &peer.progress {
-                Progress::Behind(lag) => Some(lag),
-                _ => None,
-            })
-            .collect();
+        let behind = self.peers.iter().filter(|peer| !matches!(peer.progress, Progress::Level));
+        let behind: Vec<_> = behind.collect();
         for dest in empty {
-            if !lags.iter().any(|lag| lag.owes(table, dest)) {
+            if !behind.iter().any(|peer| peer.progress.waits_for(table, dest)) {
                 self.tables[table].forget(dest);
             }
         }
@@ -336,6 +328,22 @@ impl Rib {
         self.peers.recycle();
         self.restless = false;
     }
+}
+
+/// Notes what a group is told of a row from now on, if that is something else.
+fn shift(group: &mut Group, sets: &mut Sets, (column, row): (Column, Row<'_>), new: Sent) -> Option<Shift> {
+    let old = group.out(column).get(row.dest);
+    if new == old {
+        return None;
+    }
+    if new.set.is_some() {
+        sets.hold_again(new.set);
+    }
+    if old.set.is_some() {
+        sets.release(old.set);
+    }
+    group.out_mut(column).put(row.dest, new, row.table.rows());
+    Some(Shift { dest: row.dest, old, new })
 }
 
 /// What goes to all level members but one, and what goes to a single one.

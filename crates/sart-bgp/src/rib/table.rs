@@ -188,7 +188,7 @@ impl Table {
     }
 
     /// Every path; the first one is the best one if [`Table::best`] says so.
-    pub(crate) fn paths(&self, dest: DestId) -> impl Iterator<Item = &Path> {
+    pub(crate) fn paths(&self, dest: DestId) -> impl Iterator<Item = &Path> + Clone {
         let head = &self.heads[dest.at()];
         let first = (head.count > 0).then_some(&head.first);
         first.into_iter().chain(self.shelves.get(usize::from(head.count.saturating_sub(1)), head.more))

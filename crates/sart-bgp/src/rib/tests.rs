@@ -6,4 +6,5 @@ mod exchange;
 mod import_rules;
 mod leaks;
 mod policy;
+mod several;
 pub(super) mod stage;

@@ -10,6 +10,7 @@ use super::Rib;
 use super::choice::Choice;
 use super::export::{Route, next_hop};
 use super::feed::BestPath;
+use super::group::{Column, Group};
 use super::import::Refusal;
 use super::key::{Key, TABLES};
 use super::refresh::table_of;
@@ -176,28 +177,30 @@ impl Rib {
         at_most: usize,
     ) -> (Vec<(IpNet, Route)>, Option<Cursor>) {
         let (rows, next) = self.rows(cursor, at_most, |_| true);
-        let routes = rows.into_iter().filter_map(|(at, dest)| self.route_to(address, at, dest));
+        let routes = rows.into_iter().flat_map(|(at, dest)| self.routes_to(address, at, dest));
         (routes.collect(), next)
     }
 
-    fn route_to(&self, address: IpAddr, at: usize, dest: DestId) -> Option<(IpNet, Route)> {
-        let peer = self.peers.by_address(address)?;
-        let group = self.groups.get(peer.group)?.as_ref()?;
-        let set = group.out[at].get(dest).to(peer.id);
-        if !set.is_some() {
-            return None;
-        }
-        let next_hop = next_hop(&self.sets, &self.hops, (group, Family::SUPPORTED[at]), set)?;
-        let attributes = Arc::new(self.sets.attributes(set));
-        Some((self.tables[at].key(dest).prefix(), Route { attributes, next_hop }))
+    fn routes_to(&self, address: IpAddr, at: usize, dest: DestId) -> Vec<(IpNet, Route)> {
+        let Some(peer) = self.peers.by_address(address) else { return Vec::new() };
+        let Some(group) = self.groups.get(peer.group).and_then(Option::as_ref) else { return Vec::new() };
+        let (family, prefix) = (Family::SUPPORTED[at], self.tables[at].key(dest).prefix());
+        let route = |column: Column| {
+            let set = Some(group.out(column).get(dest).to(peer.id)).filter(|set| set.is_some())?;
+            let next_hop = next_hop(&self.sets, &self.hops, (group, family), set)?;
+            let attributes = Arc::new(self.sets.attributes(set));
+            let path_id = if group.form(family).path_ids { column.path_id() } else { 0 };
+            Some((prefix, Route { attributes, next_hop, path_id }))
+        };
+        group.columns_of(at).filter_map(route).collect()
     }
 
     /// What a neighbour was told (Adj-RIB-Out), in order of prefix; empty if its session is down. To one that reads
     /// slowly the last part may still be on its way.
     pub fn sent(&self, address: IpAddr) -> impl Iterator<Item = (IpNet, Route)> {
         let rows = (0..TABLES).flat_map(|at| self.tables[at].all().map(move |dest| (at, dest)));
-        let mut routes: Vec<_> = rows.filter_map(|(at, dest)| self.route_to(address, at, dest)).collect();
-        routes.sort_unstable_by_key(|(prefix, _)| *prefix);
+        let mut routes: Vec<_> = rows.flat_map(|(at, dest)| self.routes_to(address, at, dest)).collect();
+        routes.sort_unstable_by_key(|(prefix, route)| (*prefix, route.path_id));
         routes.into_iter()
     }
 
@@ -286,12 +289,14 @@ impl Rib {
         }
     }
 
-    /// How many prefixes of a family a neighbour was told.
+    /// How many routes of a family a neighbour was told.
     #[must_use]
     pub fn told(&self, address: IpAddr, family: Family) -> u64 {
         let found = self.peers.by_address(address).zip(table_of(family));
         let Some((peer, table)) = found else { return 0 };
         let group = self.groups.get(peer.group).and_then(Option::as_ref);
-        group.map_or(0, |group| group.out[table].told_to(peer.id))
+        let told =
+            |group: &Group| group.columns_of(table).map(|column| group.out(column).told_to(peer.id)).sum();
+        group.map_or(0, told)
     }
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::stage::{
-    NOW, OWN_AS, announce, best, changes, context, ip, neighbor, net, path, rib, rules, told, up, withdraw,
+    NOW, OWN_AS, announce, announce_as, best, changes, context, ip, neighbor, net, path, rib, rules, told,
+    up, withdraw, withdraw_as,
 };
 use crate::family::Family;
 use crate::rib::{DecisionRules, HopWatch, Outgoing, PeerConfig, Refusal, Rib, RibConfig};
@@ -16,7 +17,6 @@ use crate::wire::frame::Framer;
 use crate::wire::message::MessageKind;
 use crate::wire::refresh::{RefreshSubtype, RouteRefresh};
 use crate::wire::update::Update;
-use crate::wire::{UpdateWriter, WireForm};
 
 const P: &str = "10.0.0.0/24";
 
@@ -228,30 +228,15 @@ fn criterion_21_paths_of_one_neighbor_live_and_die_by_their_identifiers() {
     let mut config = neighbor(1, 65001);
     config.update.path_ids = vec![Family::IPV4_UNICAST];
     rib.peer_up(ip(1), config);
-    let form = WireForm { as4: true, path_ids: true, ..WireForm::default() };
     for (id, hops) in [(7, vec![65001, 9]), (8, vec![65001])] {
-        let mut list = Vec::new();
-        path(&hops).encode(&mut list).unwrap();
-        let next_hop = NextHop { address: ip(id), link_local: None };
-        let block = crate::wire::attr::AttrBlock::new(&list);
-        let mut bytes = Vec::new();
-        let mut announcer =
-            crate::wire::UpdateWriter::announcing(&mut bytes, block, next_hop, Family::IPV4_UNICAST, form)
-                .unwrap();
-        announcer.push(u32::from(id), &net(P));
-        announcer.finish();
-        rib.receive(ip(1), &bytes[19..], NOW).unwrap();
+        announce_as(&mut rib, 1, id, P, &path(&hops));
     }
     let shown = |rib: &Rib| {
         let destination = rib.destination(&net(P)).unwrap();
         (destination.paths().len(), destination.best().unwrap().id)
     };
     assert_eq!(shown(&rib), (2, 8));
-    let mut bytes = Vec::new();
-    let mut withdrawer = UpdateWriter::withdrawing(&mut bytes, Family::IPV4_UNICAST, form);
-    withdrawer.push(8, &net(P));
-    withdrawer.finish();
-    rib.receive(ip(1), &bytes[19..], NOW).unwrap();
+    withdraw_as(&mut rib, 1, 8, P);
     assert_eq!(shown(&rib), (1, 7), "withdrawing one keeps the other");
 }
 

@@ -8,10 +8,11 @@ use ipnet::IpNet;
 use crate::config::{PeerPolicies, TransitPolicy};
 use crate::family::{Family, LocalAddresses};
 use crate::rib::{DecisionRules, Outgoing, PeerConfig, Rib, RibConfig};
-use crate::wire::attr::{AsPath, Attributes, NextHop, Segment, SegmentKind};
+use crate::wire::attr::{AsPath, AttrBlock, Attributes, NextHop, Segment, SegmentKind};
 use crate::wire::frame::Framer;
-use crate::wire::message::MessageKind;
-use crate::wire::update::{Announced, Update, UpdateContext};
+use crate::wire::message::{HEADER_LEN, MessageKind};
+use crate::wire::update::{Announced, Scratch, Update, UpdateContext, UpdateView};
+use crate::wire::{UpdateWriter, WireForm};
 
 pub(in crate::rib) const OWN_AS: u32 = 65000;
 pub(in crate::rib) const NOW: Duration = Duration::from_secs(10);
@@ -79,6 +80,55 @@ pub(in crate::rib) fn announce(rib: &mut Rib, from: u8, prefix: &str, attributes
 pub(in crate::rib) fn withdraw(rib: &mut Rib, from: u8, prefix: &str) {
     let update = Update { withdrawn: vec![net(prefix)], ..Update::default() };
     rib.update(ip(from), &update, NOW);
+}
+
+/// An announcement with a path identifier.
+pub(in crate::rib) fn announce_as(rib: &mut Rib, from: u8, id: u32, prefix: &str, attributes: &Attributes) {
+    let (mut list, mut bytes) = (Vec::new(), Vec::new());
+    attributes.encode(&mut list).unwrap();
+    let next_hop = NextHop { address: ip(from), link_local: None };
+    let block = AttrBlock::new(&list);
+    let writer = UpdateWriter::announcing(&mut bytes, block, next_hop, Family::IPV4_UNICAST, NUMBERED);
+    let mut writer = writer.unwrap();
+    writer.push(id, &net(prefix));
+    writer.finish();
+    rib.receive(ip(from), &bytes[HEADER_LEN..], NOW).unwrap();
+}
+
+/// A withdrawal with a path identifier.
+pub(in crate::rib) fn withdraw_as(rib: &mut Rib, from: u8, id: u32, prefix: &str) {
+    let mut bytes = Vec::new();
+    let mut writer = UpdateWriter::withdrawing(&mut bytes, Family::IPV4_UNICAST, NUMBERED);
+    writer.push(id, &net(prefix));
+    writer.finish();
+    rib.receive(ip(from), &bytes[HEADER_LEN..], NOW).unwrap();
+}
+
+const NUMBERED: WireForm = WireForm { as4: true, extended: false, path_ids: true };
+
+/// A route as a neighbour with path identifiers hears it: identifier, prefix, and the AS path, or none if it goes.
+pub(in crate::rib) type Numbered = (u32, String, Option<Vec<u32>>);
+
+/// What one neighbour with path identifiers is told in a flush, in order.
+pub(in crate::rib) fn numbered(outgoing: &[Outgoing], to: u8) -> Vec<Numbered> {
+    let context = UpdateContext { path_ids: vec![Family::IPV4_UNICAST], ..context(false) };
+    let (mut framer, mut scratch, mut heard) = (Framer::default(), Scratch::default(), Vec::new());
+    for out in outgoing.iter().filter(|out| out.peer == ip(to)) {
+        framer.push(&out.bytes);
+    }
+    while let Some(frame) = framer.next_frame().unwrap() {
+        if frame.kind != MessageKind::Update {
+            continue;
+        }
+        let path = Update::decode(&frame.body, &context).unwrap().attributes.as_path;
+        let asns: Vec<u32> = path.segments.iter().flat_map(|segment| segment.asns.clone()).collect();
+        let view = UpdateView::parse(&frame.body, &context, &mut scratch).unwrap();
+        let gone = view.withdrawals().flat_map(|part| part.prefixes()).map(|route| (route, None));
+        let come = view.announcements().flat_map(|part| part.nlri.prefixes());
+        let come = come.map(|route| (route, Some(asns.clone())));
+        heard.extend(gone.chain(come).map(|((id, prefix), path)| (id, prefix.to_string(), path)));
+    }
+    heard
 }
 
 /// The UPDATEs for one neighbour out of a flush.
