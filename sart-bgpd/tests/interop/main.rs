@@ -14,6 +14,8 @@ mod establish;
 #[path = "../bgpd/fixture.rs"]
 mod fixture;
 #[cfg(test)]
+mod guards;
+#[cfg(test)]
 mod malformed;
 #[cfg(test)]
 mod marks;

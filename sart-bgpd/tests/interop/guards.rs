@@ -1,0 +1,178 @@
+//! Sessions that only the right neighbour gets: TCP MD5 (RFC 2385) and GTSM (RFC 5082) with FRR and BIRD.
+
+use std::time::Duration;
+
+use sart_rpc::v1::{self, SessionState::Established};
+use sart_testkit::{Bird, Frr, RawPeer, bird, missing, missing_with_frr, wait_for};
+
+use crate::fixture::{Fabric, LIMIT, Sart, far, near};
+use crate::needs;
+use crate::scene::{open, transit, waiting};
+use crate::speakers::{Session, bird_config, frr_config};
+
+const KEY: &str = "open-sesame";
+const OTHER_KEY: &str = "close-sesame";
+
+/// A TCP counter of the kernel in the speaker's namespace.
+fn counter(fabric: &Fabric, name: &str) -> u64 {
+    let text = fabric.sart.run(&["cat", "/proc/net/netstat"]).unwrap();
+    let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
+    let (names, values) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let found = names.split(' ').zip(values.split(' ')).find(|(found, _)| *found == name);
+    found.map_or(0, |(_, value)| value.parse().unwrap())
+}
+
+/// The speaker, which dials and is dialled, with this transport for the neighbour of link 0.
+struct Guarded {
+    fabric: Fabric,
+    sart: Sart,
+}
+
+impl Guarded {
+    fn new(purpose: &str, transport: v1::Transport) -> Self {
+        let fabric = Fabric::new(purpose, 1);
+        let mut sart = Sart::start(&fabric.sart, &[]);
+        let transport = Some(transport);
+        let dials = v1::NeighborConfig { passive: false, connect_retry: 1, transport, ..waiting(0, 65_001) };
+        sart.apply(&transit(&[dials]));
+        Self { fabric, sart }
+    }
+
+    /// The neighbour tries and is counted, and no session comes up on either side.
+    fn refused(&mut self, what: &str, counters: &[&str], is_up: impl Fn() -> anyhow::Result<bool>) {
+        let count = |fabric: &Fabric| counters.iter().map(|name| counter(fabric, name)).sum::<u64>();
+        let before = count(&self.fabric);
+        // Three, so that tries after the first one are refused as well.
+        let counted = wait_for(what, LIMIT * 2, || {
+            let now = count(&self.fabric);
+            assert_ne!(self.sart.neighbor(0).state(), Established, "{what}");
+            assert!(!is_up()?, "{what}: the neighbor has a session");
+            if now >= before + 3 { Ok(Some(())) } else { anyhow::bail!("counted {now} after {before}") }
+        });
+        counted.unwrap_or_else(|error| panic!("{error:#}\n{}", self.sart.process.log()));
+    }
+
+    fn comes_up(&mut self, what: &str, is_up: impl Fn() -> anyhow::Result<bool>) {
+        let up = wait_for(what, LIMIT * 2, || {
+            let ours = self.sart.neighbor(0);
+            let both = ours.state() == Established && is_up()?;
+            if both { Ok(Some(())) } else { anyhow::bail!("{ours:?}") }
+        });
+        up.unwrap_or_else(|error| panic!("{error:#}\n{}", self.sart.process.log()));
+    }
+
+    fn goes_down(&mut self, what: &str) {
+        let down = wait_for(what, LIMIT, || Ok((self.sart.neighbor(0).state() != Established).then_some(())));
+        down.unwrap_or_else(|error| panic!("{error:#}\n{}", self.sart.process.log()));
+    }
+}
+
+fn session() -> Session {
+    Session { own: far(0), peer: near(0), asn: 65_000 }
+}
+
+/// FRR with one more line about the speaker.
+fn frr(guarded: &Guarded, line: &str) -> Frr {
+    let config = frr_config(65_001, &far(0), &[session()]);
+    Frr::start_alone(&guarded.fabric.peers[0], &format!("{config}{line}")).unwrap()
+}
+
+fn change(frr: &Frr, line: &str) {
+    frr.vtysh_all(&["configure terminal", "router bgp 65001", line]).unwrap();
+}
+
+/// BIRD's configuration with one more statement about the speaker.
+fn bird_with(statement: &str) -> String {
+    bird_config(65_001, &far(0), &[session()])
+        .replace("protocol bgp s0 {", &format!("protocol bgp s0 {{ {statement}"))
+}
+
+fn keyed() -> v1::Transport {
+    v1::Transport { password: KEY.to_owned(), ..Default::default() }
+}
+
+fn near_only() -> v1::Transport {
+    v1::Transport { ttl_security: 1, ..Default::default() }
+}
+
+const WRONG: [&str; 1] = ["TCPMD5Failure"];
+const MISSING: [&str; 1] = ["TCPMD5NotFound"];
+const TOO_FAR: [&str; 1] = ["TCPMinTTLDrop"];
+
+#[test]
+fn criterion_9_only_the_right_key_brings_a_session_up_with_frr() {
+    needs!(missing_with_frr());
+    let mut guarded = Guarded::new("c9frr", keyed());
+    let peer = near(0);
+    let frr = frr(&guarded, &format!(" neighbor {peer} password {OTHER_KEY}\n"));
+    let is_up = || Ok(frr.state(&near(0))? == "Established");
+    guarded.refused("a wrong key", &WRONG, is_up);
+    change(&frr, &format!("neighbor {peer} password {KEY}"));
+    guarded.comes_up("the right key", is_up);
+    change(&frr, &format!("no neighbor {peer} password"));
+    guarded.goes_down("the key's end");
+    guarded.refused("no key", &MISSING, is_up);
+    assert!(!guarded.sart.process.log().contains("sesame"), "a key is in the log");
+}
+
+#[test]
+fn criterion_9_only_the_right_key_brings_a_session_up_with_bird() {
+    needs!(missing().or((!bird::is_installed()).then_some("BIRD is not installed")));
+    let mut guarded = Guarded::new("c9bird", keyed());
+    let password = |key: &str| bird_with(&format!("password \"{key}\";"));
+    let bird = Bird::start(&guarded.fabric.peers[0], &password(OTHER_KEY)).unwrap();
+    let is_up = || bird.is_established("s0");
+    guarded.refused("a wrong key", &WRONG, is_up);
+    bird.reconfigure(&password(KEY)).unwrap();
+    guarded.comes_up("the right key", is_up);
+    bird.reconfigure(&bird_with("")).unwrap();
+    guarded.goes_down("the key's end");
+    guarded.refused("no key", &MISSING, is_up);
+    assert!(!guarded.sart.process.log().contains("sesame"), "a key is in the log");
+}
+
+#[test]
+fn criterion_10_a_neighbor_without_ttl_security_gets_no_session_with_frr() {
+    needs!(missing_with_frr());
+    let mut guarded = Guarded::new("c10frrno", near_only());
+    let frr = frr(&guarded, "");
+    guarded.refused("TTL 1", &TOO_FAR, || Ok(frr.state(&near(0))? == "Established"));
+}
+
+#[test]
+fn criterion_10_a_neighbor_with_ttl_security_comes_up_with_frr() {
+    needs!(missing_with_frr());
+    let mut guarded = Guarded::new("c10frr", near_only());
+    let frr = frr(&guarded, &format!(" neighbor {} ttl-security hops 1\n", near(0)));
+    guarded.comes_up("TTL 255", || Ok(frr.state(&near(0))? == "Established"));
+}
+
+#[test]
+fn criterion_10_a_session_needs_ttl_security_on_both_sides_with_bird() {
+    needs!(missing().or((!bird::is_installed()).then_some("BIRD is not installed")));
+    let mut guarded = Guarded::new("c10bird", near_only());
+    let bird = Bird::start(&guarded.fabric.peers[0], &bird_with("")).unwrap();
+    let is_up = || bird.is_established("s0");
+    guarded.refused("TTL 1", &TOO_FAR, is_up);
+    bird.reconfigure(&bird_with("ttl security on;")).unwrap();
+    guarded.comes_up("TTL 255", is_up);
+}
+
+#[test]
+fn criterion_10_more_hops_allow_a_lower_ttl_and_no_lower_one() {
+    needs!(missing());
+    let fabric = Fabric::new("c10hops", 1);
+    let mut sart = Sart::start(&fabric.sart, &[]);
+    let transport = Some(v1::Transport { ttl_security: 3, ..Default::default() });
+    sart.apply(&transit(&[v1::NeighborConfig { transport, ..waiting(0, 65_001) }]));
+    let end = format!("{}:179", near(0)).parse().unwrap();
+    // 255 - 3 + 1 (RFC 5082 section 5.1).
+    fabric.peers[0].sysctl("net.ipv4.ip_default_ttl", "252").unwrap();
+    let before = counter(&fabric, "TCPMinTTLDrop");
+    assert!(RawPeer::connect(&fabric.peers[0], end, Duration::from_secs(2)).is_err());
+    assert!(counter(&fabric, "TCPMinTTLDrop") > before);
+    fabric.peers[0].sysctl("net.ipv4.ip_default_ttl", "253").unwrap();
+    let mut peer = RawPeer::connect(&fabric.peers[0], end, LIMIT).unwrap();
+    peer.establish(&open(0, 65_001).body(), LIMIT).unwrap();
+    sart.wait_state(0, Established);
+}
