@@ -24,7 +24,8 @@ pub struct Lab {
 /// A running `sart-fibd`; killed when dropped.
 pub struct Daemon(Child);
 
-/// A running `ip monitor route`.
+/// A running `ip monitor route`; killed when dropped: one that outlives a failed test keeps the output of the test open, and
+/// whoever reads that waits for ever.
 pub struct Monitor(Child);
 
 /// Waits until a condition holds; a test that waits in vain fails.
@@ -227,10 +228,21 @@ impl Monitor {
     pub fn stop(mut self) -> Vec<String> {
         // What was written before is delivered by now: the kernel queues notifications before it answers the writer.
         std::thread::sleep(Duration::from_millis(100));
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        self.end().unwrap();
         let lines = BufReader::new(self.0.stdout.take().unwrap()).lines().map(Result::unwrap);
         lines.filter(|line| !line.contains("198.18.0.0")).collect()
+    }
+
+    fn end(&mut self) -> std::io::Result<()> {
+        self.0.kill()?;
+        self.0.wait().map(drop)
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        // It may have been stopped before.
+        let _ended = self.end();
     }
 }
 
