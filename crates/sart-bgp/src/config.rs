@@ -2,6 +2,7 @@
 //! never touch a session.
 
 mod check;
+mod decision;
 mod features;
 mod neighbor;
 mod policy;
@@ -9,6 +10,7 @@ mod policy;
 mod tests;
 mod transport;
 
+pub use self::decision::DecisionRules;
 pub use self::features::Features;
 pub use self::neighbor::*;
 pub use self::transport::*;
@@ -23,7 +25,6 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{PolicyConfig, PolicyError};
-use crate::rib::DecisionRules;
 use crate::wire::attr::Origin;
 
 /// The whole configuration of a speaker; [`crate::speaker::Speaker::apply_config`] makes the running one equal to it.

@@ -35,7 +35,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use ipnet::IpNet;
 
-pub use self::decision::DecisionRules;
 pub use self::export::Route;
 pub use self::hops::HopWatch;
 pub use self::import::Refusal;
@@ -53,7 +52,7 @@ use self::peer::{Peer, Peers, Tally};
 use self::sets::{SetId, Sets};
 use self::summary::Own;
 use self::table::{DestId, PeerId, Table};
-use crate::config::{LocalPath, PeerPolicies, TransitPolicy};
+use crate::config::{DecisionRules, LocalPath, PeerPolicies, TransitPolicy};
 use crate::wire::update::Scratch;
 
 /// What holds for all neighbours.

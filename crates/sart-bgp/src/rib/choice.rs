@@ -1,10 +1,11 @@
 //! Brings the paths of a prefix before the decision process. Reads tables; must never change one.
 
-use super::decision::{self, Candidate, DecisionRules, rank};
+use super::decision::{self, Candidate, rank};
 use super::hops::Hops;
 use super::peer::Peers;
 use super::sets::Sets;
 use super::table::{DestId, Path, PeerId, Table};
+use crate::config::DecisionRules;
 use crate::wire::attr::AttrBlock;
 use crate::wire::code;
 

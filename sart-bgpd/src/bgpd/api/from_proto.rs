@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
+use sart_bgp::config::DecisionRules;
 use sart_bgp::config::{Global, ImportPolicy, LocalPath, NeighborConfig, PrefixLimit, TransitPolicy};
 use sart_bgp::family::Family;
-use sart_bgp::rib::DecisionRules;
 use sart_bgp::wire::attr::Origin;
 use sart_rpc::v1;
 use tonic::Status;

@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use sart_bgp::config::DecisionRules;
 use sart_bgp::config::{Config, Global, ImportPolicy, LocalPath, NeighborConfig, TransitPolicy};
-use sart_bgp::rib::DecisionRules;
 use sart_bgp::wire::attr::Origin;
 use serde_saphyr::Spanned;
 

@@ -1,8 +1,8 @@
 mod policy;
 
 use super::*;
+use sart_bgp::config::DecisionRules;
 use sart_bgp::config::TransitPolicy;
-use sart_bgp::rib::DecisionRules;
 use sart_bgp::wire::attr::Origin;
 
 const SAMPLE: &str = "\

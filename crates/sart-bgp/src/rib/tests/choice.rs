@@ -4,8 +4,9 @@ use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use super::stage::{OWN_AS, announce, best, ip, net, path, rules, up, withdraw};
+use crate::config::DecisionRules;
 use crate::config::LocalPath;
-use crate::rib::{DecisionRules, Rib, RibConfig};
+use crate::rib::{Rib, RibConfig};
 use crate::wire::attr::{Attributes, Origin, Segment, SegmentKind};
 
 const P: &str = "10.0.0.0/24";

@@ -10,8 +10,9 @@ use super::stage::{
     NOW, OWN_AS, announce, announce_as, best, changes, context, ip, neighbor, net, path, rib, rules, told,
     up, withdraw, withdraw_as,
 };
+use crate::config::DecisionRules;
 use crate::family::Family;
-use crate::rib::{DecisionRules, HopWatch, Outgoing, PeerConfig, Refusal, Rib, RibConfig};
+use crate::rib::{HopWatch, Outgoing, PeerConfig, Refusal, Rib, RibConfig};
 use crate::wire::attr::{AsPath, Attributes, NextHop, Segment, SegmentKind};
 use crate::wire::frame::Framer;
 use crate::wire::message::MessageKind;

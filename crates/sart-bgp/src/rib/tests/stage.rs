@@ -5,9 +5,10 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::config::DecisionRules;
 use crate::config::{PeerPolicies, TransitPolicy};
 use crate::family::{Family, LocalAddresses};
-use crate::rib::{DecisionRules, Outgoing, PeerConfig, Rib, RibConfig};
+use crate::rib::{Outgoing, PeerConfig, Rib, RibConfig};
 use crate::wire::attr::{AsPath, AttrBlock, Attributes, NextHop, Segment, SegmentKind};
 use crate::wire::frame::Framer;
 use crate::wire::message::{HEADER_LEN, MessageKind};
