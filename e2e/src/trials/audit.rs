@@ -3,26 +3,41 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::audit::{Event, Mark};
 
-/// What one line of the log did to a Service's addresses.
+/// What one line of the log did to a Service.
 #[derive(Debug, PartialEq, Eq)]
 struct Change {
-    /// RFC 3339 with microseconds in UTC: sorts as text.
+    /// The resource version it made: those of one kind are numbers in the order of the writes (KEP-5504). The times of the
+    /// log are not in that order: of two requests under way at once either may end first.
+    version: u64,
+    /// When the request was through, for people.
     at: String,
-    /// `namespace/name`, or `namespace/` for all of a namespace.
-    service: String,
-    addresses: Vec<String>,
+    /// A Service is known by its UID: the next one of its name is another owner.
+    uid: String,
+    deed: Deed,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Deed {
+    /// Its status was written.
+    Recorded {
+        service: String,
+        addresses: Vec<String>,
+    },
+    Deleted,
 }
 
 /// Two owners at once, each in a sentence; empty when there never were.
 pub(super) fn double_owners(log: &Path) -> Result<Vec<String>> {
-    let mut changes = Mark::beginning(log).gather(change)?;
-    anyhow::ensure!(!changes.is_empty(), "the audit log shows no write of a Service's status");
-    changes.sort_by(|a, b| a.at.cmp(&b.at));
+    let read: Result<Vec<Vec<Change>>> = Mark::beginning(log).gather(changes)?.into_iter().collect();
+    let mut changes: Vec<Change> = read?.into_iter().flatten().collect();
+    let writes = changes.iter().filter(|change| change.deed != Deed::Deleted).count();
+    ensure!(writes > 0, "the audit log shows no write of a Service's status");
+    changes.sort_by_key(|change| change.version);
     Ok(judge(&changes))
 }
 
@@ -42,61 +57,92 @@ fn service_write(event: &Event) -> Option<String> {
 }
 
 fn judge(changes: &[Change]) -> Vec<String> {
-    let mut held: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut held: BTreeMap<&str, (&str, &[String])> = BTreeMap::new();
     let mut found = Vec::new();
-    for change in changes {
-        if change.service.ends_with('/') {
-            held.retain(|service, _| !service.starts_with(&change.service));
+    for Change { at, uid, deed, .. } in changes {
+        let Deed::Recorded { service, addresses } = deed else {
+            held.remove(uid.as_str());
             continue;
+        };
+        for address in addresses {
+            let owns =
+                |(other, (_, has)): &(&&str, &(&str, &[String]))| **other != uid && has.contains(address);
+            let owner = held.iter().find(owns);
+            found.extend(
+                owner.map(|(_, (owner, _))| {
+                    format!("{at}: {address} given to {service} while {owner} holds it")
+                }),
+            );
         }
-        for address in &change.addresses {
-            let other =
-                held.iter().find(|(service, has)| **service != change.service && has.contains(address));
-            if let Some((other, _)) = other {
-                found.push(format!(
-                    "{}: {address} given to {} while {other} holds it",
-                    change.at, change.service
-                ));
-            }
-        }
-        held.insert(&change.service, change.addresses.clone());
+        held.insert(uid, (service, addresses));
     }
     found
 }
 
-/// A deletion counts from when it was asked for, an assignment from when it was done: an overlap of the two is not
-/// decided by which line was logged first.
-fn change(event: &Event) -> Option<Change> {
+/// What a request that succeeded changed; a deletion of a whole namespace answers with every Service it deleted.
+fn changes(event: &Event) -> Option<Result<Vec<Change>>> {
     let text = |pointer: &str| event.text(pointer);
     let code = event.at("/responseStatus/code").and_then(Value::as_u64)?;
-    if text("/objectRef/resource")? != "services" || !(200..300).contains(&code) {
+    if text("/objectRef/resource")? != "services" || !(200..300).contains(&code) || !event.is_complete() {
         return None;
     }
-    let name = text("/objectRef/name").unwrap_or_default();
-    let service = format!("{}/{name}", text("/objectRef/namespace")?);
+    let answer = event.at("/responseObject");
+    let deletion = |service: &Value| change(event, service, Deed::Deleted);
     match (text("/verb")?, text("/objectRef/subresource")) {
-        ("delete" | "deletecollection", None) => {
-            Some(Change { at: text("/requestReceivedTimestamp")?.to_owned(), service, addresses: Vec::new() })
+        ("delete", None) => Some(answer.context(NO_ANSWER).and_then(deletion).map(|one| vec![one])),
+        ("deletecollection", None) => {
+            let items = event.at("/responseObject/items").and_then(Value::as_array);
+            Some(items.context(NO_ANSWER).and_then(|items| items.iter().map(deletion).collect()))
         }
-        ("patch" | "update", Some("status")) => {
-            let ingress = event.at("/requestObject/status/loadBalancer/ingress").and_then(Value::as_array);
-            let address = |entry: &Value| Some(entry.get("ip")?.as_str()?.to_owned());
-            let addresses = ingress.into_iter().flatten().filter_map(address).collect();
-            Some(Change { at: text("/stageTimestamp")?.to_owned(), service, addresses })
-        }
+        ("patch" | "update", Some("status")) => Some(
+            answer
+                .context(NO_ANSWER)
+                .and_then(|service| change(event, service, recorded(service)).map(|one| vec![one])),
+        ),
         _ => None,
+    }
+}
+
+const NO_ANSWER: &str = "the audit log leaves out the answer to a write of a Service; see its policy";
+
+fn change(event: &Event, service: &Value, deed: Deed) -> Result<Change> {
+    let field = |pointer: &str| {
+        let text = service.pointer(pointer).and_then(Value::as_str);
+        text.with_context(|| format!("the answer to a write of a Service has no {pointer}: {service}"))
+    };
+    Ok(Change {
+        version: field("/metadata/resourceVersion")?
+            .parse()
+            .context("a resource version that is no number")?,
+        at: event.text("/stageTimestamp").unwrap_or_default().to_owned(),
+        uid: field("/metadata/uid")?.to_owned(),
+        deed,
+    })
+}
+
+fn recorded(service: &Value) -> Deed {
+    let text = |pointer: &str| service.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let ingress = service.pointer("/status/loadBalancer/ingress").and_then(Value::as_array);
+    let address = |entry: &Value| Some(entry.get("ip")?.as_str()?.to_owned());
+    Deed::Recorded {
+        service: format!("{}/{}", text("/metadata/namespace"), text("/metadata/name")),
+        addresses: ingress.into_iter().flatten().filter_map(address).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    use super::{Change, Event, change, judge, service_write};
+    use super::{Change, Deed, Event, changes, judge, service_write};
 
-    fn write(at: &str, service: &str, addresses: &[&str]) -> Change {
+    fn recorded(version: u64, uid: &str, addresses: &[&str]) -> Change {
         let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
-        Change { at: at.to_owned(), service: service.to_owned(), addresses }
+        change(version, uid, Deed::Recorded { service: format!("n/{uid}"), addresses })
+    }
+
+    fn change(version: u64, uid: &str, deed: Deed) -> Change {
+        Change { version, at: "t".to_owned(), uid: uid.to_owned(), deed }
     }
 
     #[test]
@@ -120,36 +166,54 @@ mod tests {
 
     #[test]
     fn an_address_given_away_before_it_was_given_back_is_found() {
-        let changes = [write("1", "a", &["10.0.1.0"]), write("2", "b", &["10.0.1.0"])];
-        assert_eq!(judge(&changes), ["2: 10.0.1.0 given to b while a holds it"]);
-    }
-
-    #[test]
-    fn a_namespace_that_goes_gives_all_its_addresses_back() {
-        let changes =
-            [write("1", "n/a", &["10.0.1.0"]), write("2", "n/", &[]), write("3", "m/b", &["10.0.1.0"])];
-        assert!(judge(&changes).is_empty());
-        let other =
-            [write("1", "n/a", &["10.0.1.0"]), write("2", "o/", &[]), write("3", "m/b", &["10.0.1.0"])];
-        assert_eq!(judge(&other).len(), 1);
+        let changes = [recorded(1, "a", &["10.0.1.0"]), recorded(2, "b", &["10.0.1.0"])];
+        assert_eq!(judge(&changes), ["t: 10.0.1.0 given to n/b while n/a holds it"]);
     }
 
     #[test]
     fn an_address_given_back_may_be_given_again() {
-        let changes = [write("1", "a", &["10.0.1.0"]), write("2", "a", &[]), write("3", "b", &["10.0.1.0"])];
-        assert!(judge(&changes).is_empty());
+        for back in [recorded(2, "a", &[]), change(2, "a", Deed::Deleted)] {
+            let changes = [recorded(1, "a", &["10.0.1.0"]), back, recorded(3, "b", &["10.0.1.0"])];
+            assert!(judge(&changes).is_empty());
+        }
+        let changes =
+            [recorded(1, "a", &["10.0.1.0"]), change(2, "x", Deed::Deleted), recorded(3, "b", &["10.0.1.0"])];
+        assert_eq!(judge(&changes).len(), 1, "what another one gave back is not this address");
+    }
+
+    fn service(version: &str, uid: &str) -> Value {
+        json!({"metadata": {"name": uid, "namespace": "n", "uid": uid, "resourceVersion": version},
+               "status": {"loadBalancer": {"ingress": [{"ip": "10.0.1.0"}]}}})
+    }
+
+    fn event(verb: &str, subresource: Option<&str>, code: u64, answer: &Value) -> Event {
+        Event::from(json!({
+            "verb": verb, "stage": "ResponseComplete", "stageTimestamp": "t", "responseObject": answer,
+            "objectRef": {"resource": "services", "namespace": "n", "subresource": subresource},
+            "responseStatus": {"code": code},
+        }))
     }
 
     #[test]
     fn a_refused_write_changes_nothing_and_a_status_write_names_its_addresses() {
-        let mut event = json!({
-            "verb": "patch", "stageTimestamp": "2", "requestReceivedTimestamp": "1",
-            "objectRef": {"resource": "services", "namespace": "n", "name": "s", "subresource": "status"},
-            "requestObject": {"status": {"loadBalancer": {"ingress": [{"ip": "10.0.1.0"}]}}},
-            "responseStatus": {"code": 200},
-        });
-        assert_eq!(change(&Event::from(event.clone())), Some(write("2", "n/s", &["10.0.1.0"])));
-        event["responseStatus"]["code"] = json!(409);
-        assert_eq!(change(&Event::from(event)), None);
+        let written = changes(&event("patch", Some("status"), 200, &service("7", "a"))).unwrap().unwrap();
+        assert_eq!(written, [recorded(7, "a", &["10.0.1.0"])]);
+        assert!(changes(&event("patch", Some("status"), 409, &json!({}))).is_none());
+    }
+
+    #[test]
+    fn a_deletion_names_each_service_it_deleted() {
+        let one = changes(&event("delete", None, 200, &service("7", "a"))).unwrap().unwrap();
+        assert_eq!(one, [change(7, "a", Deed::Deleted)]);
+        let list = json!({"items": [service("8", "a"), service("9", "b")]});
+        let all = changes(&event("deletecollection", None, 200, &list)).unwrap().unwrap();
+        assert_eq!(all, [change(8, "a", Deed::Deleted), change(9, "b", Deed::Deleted)]);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_say_what_was_written_is_an_error() {
+        for (verb, subresource) in [("delete", None), ("deletecollection", None), ("patch", Some("status"))] {
+            assert!(changes(&event(verb, subresource, 200, &json!({}))).unwrap().is_err(), "{verb}");
+        }
     }
 }
