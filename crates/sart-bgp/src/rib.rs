@@ -203,6 +203,7 @@ impl Rib {
             id,
             address,
             tally: Tally::default(),
+            backlog_high: 0,
             judged: answers::Answers::default(),
             group,
             progress: Progress::Joining(Vec::new()),

@@ -4,6 +4,7 @@
 
 mod configure;
 mod drive;
+mod figures;
 mod io;
 mod limits;
 mod neighbor;
@@ -15,6 +16,7 @@ mod settle;
 mod tests;
 mod view;
 
+pub use self::figures::{FamilyFigures, NeighborFigures};
 pub use self::io::*;
 pub use self::view::*;
 pub use crate::rib::Cursor;

@@ -1,9 +1,20 @@
 //! The figures of the speaker daemon. Counts; must never influence it.
 
+mod peers;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use sart_bgp::session::SessionEvent;
+use sart_bgp::speaker::Speaker;
+
+use self::peers::Peers;
 
 type Labels = [(&'static str, &'static str); 1];
 
@@ -16,6 +27,7 @@ pub struct Metrics {
     reloads: Family<Labels, Counter>,
     refused: Family<Labels, Counter>,
     established: Gauge,
+    peers: Arc<Peers>,
 }
 
 impl Metrics {
@@ -43,6 +55,7 @@ impl Metrics {
             self.refused.clone(),
         );
         registry.register("established", "Sessions in Established", self.established.clone());
+        registry.register_collector(Box::new(Arc::clone(&self.peers)));
     }
 
     /// A bounded queue had no room.
@@ -56,14 +69,25 @@ impl Metrics {
         self.queue_full.get_or_create(&[("queue", queue)]).get()
     }
 
-    /// Something happened on a session.
-    pub fn session_event(&self, reason: &'static str) {
-        self.session_events.get_or_create(&[("reason", reason)]).inc();
+    /// Something happened on the session of a neighbor.
+    pub fn session_event(&self, peer: IpAddr, event: &SessionEvent) {
+        self.session_events.get_or_create(&[("reason", event.reason())]).inc();
+        self.peers.count(peer, event);
     }
 
     /// A session entered (+1) or left (-1) Established.
     pub fn established(&self, change: i64) {
         self.established.inc_by(change);
+    }
+
+    /// Shows every neighbor and table as they are now.
+    pub fn publish(&self, speaker: &Speaker) {
+        self.peers.publish(speaker.figures(), &speaker.table_sizes());
+    }
+
+    /// A neighbor is configured no more: nothing is shown of it.
+    pub fn forget(&self, peer: IpAddr) {
+        self.peers.forget(peer);
     }
 
     /// A watcher was too slow.

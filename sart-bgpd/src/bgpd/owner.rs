@@ -32,6 +32,8 @@ const EVENT_QUEUE: usize = 256;
 const CALL_QUEUE: usize = 64;
 /// While events keep coming, routes are told this often: longer means fewer and fuller messages.
 const FLUSH_TIME: Duration = Duration::from_millis(20);
+/// Figures of neighbors are this old at most.
+const PUBLISH_TIME: Duration = Duration::from_secs(1);
 /// How long closing connections may flush when the daemon stops.
 const STOP_TIME: Duration = Duration::from_secs(3);
 
@@ -116,6 +118,8 @@ pub struct Owner {
     options: SocketOptions,
     /// Since when something may wait to be told.
     unflushed: Option<Instant>,
+    /// When to show figures that have changed.
+    publish_at: Option<Instant>,
     best_paths: Watchers<BestPathEvent, Vec<Family>>,
     /// Somebody watches best paths, so that the speaker works them out.
     feeding: bool,
@@ -149,6 +153,7 @@ impl Owner {
             tasks: JoinSet::new(),
             options,
             unflushed: None,
+            publish_at: None,
             best_paths: Watchers::new(),
             feeding: false,
             neighbors: Watchers::new(),
@@ -174,17 +179,19 @@ impl Owner {
     pub async fn run(mut self, mut inbox: Inbox, stop: impl Future<Output = Farewell> + Send) {
         tokio::pin!(stop);
         let farewell = loop {
-            let deadline = self.speaker.next_deadline().map(|at| self.started + at);
+            let timer = self.speaker.next_deadline().map(|at| self.started + at);
+            let deadline = timer.into_iter().chain(self.publish_at).min();
             tokio::select! {
                 biased;
                 farewell = &mut stop => break farewell,
                 () = sleep_until(deadline) => {
-                    self.input(SpeakerInput::Tick);
+                    self.tick();
                     self.flush();
                 }
                 Some(call) = inbox.calls.recv() => {
                     self.flush();
                     call(&mut self);
+                    self.figures_changed();
                 }
                 Some(event) = inbox.events.recv() => self.event(event),
                 // Finished connection and dial tasks are forgotten as they end.
@@ -196,6 +203,10 @@ impl Owner {
                 self.flush();
             }
             self.carry_out();
+            if self.publish_at.is_some_and(|at| at <= Instant::now()) {
+                self.publish_at = None;
+                self.metrics.publish(&self.speaker);
+            }
         };
         self.goodbye(&farewell).await;
     }
@@ -227,6 +238,18 @@ impl Owner {
         let now = self.now();
         self.speaker.take_in(input, now);
         self.unflushed.get_or_insert_with(Instant::now);
+        self.figures_changed();
+    }
+
+    /// Woken by a timer of the speaker, or to show figures.
+    fn tick(&mut self) {
+        if self.speaker.next_deadline().is_some_and(|at| at <= self.now()) {
+            self.input(SpeakerInput::Tick);
+        }
+    }
+
+    fn figures_changed(&mut self) {
+        self.publish_at.get_or_insert_with(|| Instant::now() + PUBLISH_TIME);
     }
 
     /// Tells neighbours and watchers what has come together.

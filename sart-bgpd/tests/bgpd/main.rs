@@ -5,6 +5,8 @@ mod config;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod guarded;

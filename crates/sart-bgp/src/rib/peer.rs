@@ -86,22 +86,29 @@ impl PeerCounts {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub received: [u64; TABLES],
-    refused: [u64; Refusal::ALL.len() + 1],
+    refused: [[u64; Refusal::ALL.len() + 1]; TABLES],
 }
 
 impl Tally {
     pub(crate) fn add(&mut self, table: usize, refused: u8) {
         self.received[table] += 1;
-        self.refused[usize::from(refused)] += 1;
+        self.refused[table][usize::from(refused)] += 1;
     }
 
     pub(crate) fn remove(&mut self, table: usize, refused: u8) {
         self.received[table] -= 1;
-        self.refused[usize::from(refused)] -= 1;
+        self.refused[table][usize::from(refused)] -= 1;
+    }
+
+    /// Prefixes of one table that are accepted.
+    pub(crate) fn accepted(&self, table: usize) -> u64 {
+        let refused = Refusal::ALL.into_iter().map(|why| self.refused[table][usize::from(why.code())]);
+        self.received[table].saturating_sub(refused.sum())
     }
 
     pub(crate) fn counts(&self) -> PeerCounts {
-        let refused = Refusal::ALL.into_iter().map(|why| (why, self.refused[usize::from(why.code())]));
+        let all = |why: Refusal| self.refused.iter().map(|refused| refused[usize::from(why.code())]).sum();
+        let refused = Refusal::ALL.into_iter().map(|why| (why, all(why)));
         PeerCounts {
             received: self.received.iter().sum(),
             refused: refused.filter(|(_, count)| *count > 0).collect(),
@@ -123,6 +130,8 @@ pub(crate) struct Peer {
     pub progress: Progress,
     /// Octets handed out and not yet reported as sent.
     pub backlog: usize,
+    /// The most that [`Peer::backlog`] has been.
+    pub backlog_high: usize,
     /// Families whose End-of-RIB has still to be told.
     pub owes_end_of_rib: Vec<Family>,
     /// Families whose end of repetition has still to be told (RFC 7313).

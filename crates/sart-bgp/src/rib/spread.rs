@@ -248,6 +248,7 @@ impl Rib {
     fn emit(&mut self, to: PeerId, (bytes, messages): (Bytes, u64), outbox: &mut Vec<Outgoing>) {
         if let Some(peer) = self.peers.get_mut(to).filter(|_| !bytes.is_empty()) {
             peer.backlog += bytes.len();
+            peer.backlog_high = peer.backlog_high.max(peer.backlog);
             outbox.push(Outgoing { peer: peer.address, bytes, messages });
         }
     }

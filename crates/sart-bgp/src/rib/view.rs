@@ -289,6 +289,25 @@ impl Rib {
         }
     }
 
+    /// How many prefixes of a family a neighbour announces that are accepted.
+    #[must_use]
+    pub fn accepted(&self, address: IpAddr, family: Family) -> u64 {
+        let found = self.peers.by_address(address).zip(table_of(family));
+        found.map_or(0, |(peer, table)| peer.tally.accepted(table))
+    }
+
+    /// The most octets that were handed out for a neighbour and not yet reported as sent since its session came up.
+    #[must_use]
+    pub fn backlog_high(&self, address: IpAddr) -> usize {
+        self.peers.by_address(address).map_or(0, |peer| peer.backlog_high)
+    }
+
+    /// How many prefixes of a family are known.
+    #[must_use]
+    pub fn prefixes(&self, family: Family) -> usize {
+        table_of(family).map_or(0, |table| self.tables[table].len())
+    }
+
     /// How many routes of a family a neighbour was told.
     #[must_use]
     pub fn told(&self, address: IpAddr, family: Family) -> u64 {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::family::Family;
 use crate::session::SessionState;
+use crate::wire::fault::Fault;
 use crate::wire::notification::Notification;
 
 /// How a TCP connection ended.
@@ -78,7 +79,7 @@ pub enum SessionEvent {
     /// An UPDATE had faults that the session survived (RFC 7606).
     UpdateFault {
         /// What was wrong and what was done about it.
-        detail: String,
+        fault: Fault,
     },
 }
 
@@ -143,7 +144,7 @@ impl fmt::Display for SessionEvent {
             Self::EarlyRefresh { family } => {
                 write!(f, "a refresh of {family} began before the End-of-RIB; its marks are ignored")
             }
-            Self::UpdateFault { detail } => write!(f, "UPDATE with faults: {detail}"),
+            Self::UpdateFault { fault } => write!(f, "UPDATE with faults: {fault}"),
         }
     }
 }

@@ -121,8 +121,8 @@ impl Session {
             Heard::Open => self.opened(conn, now),
             Heard::Up => self.up(conn, now),
             Heard::Update(body, faults) => {
-                for fault in &faults {
-                    self.event(SessionEvent::UpdateFault { detail: fault.to_string() });
+                for fault in faults {
+                    self.event(SessionEvent::UpdateFault { fault });
                 }
                 self.outputs.push(Output::Update(body));
             }

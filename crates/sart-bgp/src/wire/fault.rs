@@ -130,6 +130,37 @@ impl Fault {
     }
 }
 
+impl FaultClass {
+    /// The label for metrics.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::AttributeDiscard => "AttributeDiscard",
+            Self::TreatAsWithdraw => "TreatAsWithdraw",
+            Self::SessionReset => "SessionReset",
+        }
+    }
+}
+
+impl Problem {
+    /// The label for metrics.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Flags => "Flags",
+            Self::Length => "Length",
+            Self::Value => "Value",
+            Self::Overrun => "Overrun",
+            Self::Duplicate => "Duplicate",
+            Self::Missing => "Missing",
+            Self::NotFromExternal => "NotFromExternal",
+            Self::Unrecognized => "Unrecognized",
+            Self::Family => "Family",
+            Self::Prefix => "Prefix",
+        }
+    }
+}
+
 impl fmt::Display for FaultClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

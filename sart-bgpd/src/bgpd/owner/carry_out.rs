@@ -105,6 +105,7 @@ impl Owner {
     fn neighbor_deleted(&mut self, peer: IpAddr, changed: &mut BTreeSet<IpAddr>) {
         changed.remove(&peer);
         self.fault_logged.remove(&peer);
+        self.metrics.forget(peer);
         if let Some((_, dial)) = self.dials.remove(&peer) {
             dial.abort();
         }
@@ -146,7 +147,7 @@ impl Owner {
     }
 
     fn log(&mut self, peer: IpAddr, event: &SessionEvent) {
-        self.metrics.session_event(event.reason());
+        self.metrics.session_event(peer, event);
         match event {
             SessionEvent::State { to: SessionState::Established, .. } => self.metrics.established(1),
             SessionEvent::State { from: SessionState::Established, .. } => self.metrics.established(-1),
