@@ -53,6 +53,8 @@ pub struct Global {
     pub cluster_id: Option<Ipv4Addr>,
     /// How paths are compared and how many are used.
     pub decision: DecisionRules,
+    /// A neighbour's path with an AS_SET in it is refused (RFC 9774).
+    pub reject_as_sets: bool,
     /// What of others' routes is exported.
     pub transit: TransitPolicy,
     /// What is accepted from neighbours.
@@ -77,6 +79,7 @@ impl Global {
             port: 0,
             cluster_id: None,
             decision: DecisionRules::default(),
+            reject_as_sets: false,
             transit: TransitPolicy::default(),
             import: ImportPolicy::default(),
             ebgp_requires_policy: true,

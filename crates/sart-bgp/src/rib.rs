@@ -311,6 +311,15 @@ impl Rib {
         }
     }
 
+    /// Demands of a neighbour that its paths begin with its AS, or no longer: what it sent is judged again as it was received.
+    pub fn set_enforce_first_as(&mut self, address: IpAddr, enforce: bool) {
+        let Some(peer) = self.peers.find(address).and_then(|id| self.peers.get_mut(id)) else { return };
+        if core::mem::replace(&mut peer.config.enforce_first_as, enforce) != enforce {
+            let id = peer.id;
+            self.judge_again(id);
+        }
+    }
+
     /// Moves a neighbour to the group of a changed configuration.
     fn regroup(&mut self, id: PeerId, config: PeerConfig) {
         let Some(old) = self.peers.get(id).map(|peer| peer.group) else { return };

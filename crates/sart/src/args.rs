@@ -138,7 +138,7 @@ pub(crate) enum GlobalCommand {
     },
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct SetArgs {
     /// AS number; restarts every session.
@@ -153,6 +153,9 @@ pub(crate) struct SetArgs {
     /// Whether neighbors of other ASes need a policy before anything is exchanged with them (RFC 8212).
     #[arg(long, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
     pub(crate) ebgp_requires_policy: Option<bool>,
+    /// Whether paths with an AS_SET in them are refused (RFC 9774).
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    pub(crate) reject_as_sets: Option<bool>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -291,6 +294,9 @@ pub(crate) enum NeighborCommand {
         /// Wait for it to connect.
         #[arg(long)]
         passive: bool,
+        /// Refuse paths that do not begin with its AS.
+        #[arg(long)]
+        enforce_first_as: bool,
         /// A name for it; its address if none.
         #[arg(long)]
         name: Option<String>,
@@ -424,7 +430,8 @@ mod tests {
             "sart bgp global health",
             "sart bgp neighbor get 10.0.0.2",
             "sart bgp neighbor list -o json",
-            "sart bgp neighbor add 10.0.0.2 65001 --passive --name spine0",
+            "sart bgp neighbor add 10.0.0.2 65001 --passive --enforce-first-as --name spine0",
+            "sart bgp global set --reject-as-sets",
             "sart bgp neighbor del 10.0.0.2",
             "sart bgp neighbor rib 10.0.0.2 -k in -a ipv6",
             "sart bgp rib",

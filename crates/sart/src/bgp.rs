@@ -92,6 +92,7 @@ fn changed(mut global: v1::Global, set: &SetArgs) -> v1::Global {
     global.asn = set.asn.unwrap_or(global.asn);
     global.router_id = set.router_id.map_or(global.router_id, |id| id.to_string());
     global.ebgp_requires_policy = set.ebgp_requires_policy.unwrap_or(global.ebgp_requires_policy);
+    global.reject_as_sets = set.reject_as_sets.unwrap_or(global.reject_as_sets);
     global.multipath = set.multi_path.or(global.multipath);
     global
 }
@@ -119,9 +120,10 @@ async fn neighbor(client: &mut Client, command: NeighborCommand, format: Format)
         }
         NeighborCommand::Watch => anyhow::bail!("watching ends only with its reader"),
         NeighborCommand::Policy(args) => policy::of_neighbor(client, args, format).await,
-        NeighborCommand::Add { address, asn, passive, name } => {
+        NeighborCommand::Add { address, asn, passive, enforce_first_as, name } => {
             let (name, address) = (name.unwrap_or_default(), address.to_string());
-            let config = v1::NeighborConfig { name, address, asn, passive, ..Default::default() };
+            let config =
+                v1::NeighborConfig { name, address, asn, passive, enforce_first_as, ..Default::default() };
             let request = v1::AddNeighborRequest { neighbor: Some(config) };
             show_answer(client.add_neighbor(request).await, format)
         }

@@ -11,6 +11,8 @@ mod fixture;
 #[cfg(test)]
 mod guarded;
 #[cfg(test)]
+mod path_rules;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod record;

@@ -106,6 +106,13 @@ fn check_neighbor(global: &Global, neighbor: &NeighborConfig) -> Result<(), Conf
             "is only for a neighbor of our own AS (RFC 4456); remove it",
         ));
     }
+    if neighbor.enforce_first_as && neighbor.asn == global.asn {
+        return Err(invalid(
+            &at("enforce_first_as"),
+            true,
+            "is only for a neighbor of another AS; remove it",
+        ));
+    }
     if let Some(family) = neighbor.families.iter().find(|family| !family.is_supported()) {
         return Err(invalid(&at("families"), family, "must be ipv4-unicast or ipv6-unicast"));
     }

@@ -45,6 +45,9 @@ pub struct NeighborConfig {
     pub router_id: Option<Ipv4Addr>,
     /// We reflect our AS's routes to it and from it (RFC 4456); only for a neighbour in our AS.
     pub reflector_client: bool,
+    /// Its paths have to begin with its AS (RFC 4271 section 6.3), or they are refused; only for a neighbour of another AS. Not for
+    /// a route server, which leaves itself out (RFC 7947 section 2.2.2).
+    pub enforce_first_as: bool,
     /// What is taken from it, after the rules of [`super::Global`]; none leaves it to them and to RFC 8212.
     pub import: Option<ChainConfig>,
     /// What it is told, after the rules of [`super::Global`]; none leaves it to them and to RFC 8212.
@@ -102,6 +105,7 @@ impl NeighborConfig {
             port: 0,
             router_id: None,
             reflector_client: false,
+            enforce_first_as: false,
             import: None,
             export: None,
             shutdown: None,

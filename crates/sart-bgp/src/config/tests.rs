@@ -29,7 +29,7 @@ fn a_plain_configuration_is_accepted() {
 #[test]
 fn every_refusal_names_field_and_value() {
     type Edit = fn(&mut Config);
-    let cases: [(Edit, [&str; 2]); 22] = [
+    let cases: [(Edit, [&str; 2]); 23] = [
         (|c| c.global.cluster_id = Some(Ipv4Addr::UNSPECIFIED), ["global.cluster_id", "0.0.0.0"]),
         (|c| c.global.decision.max_paths = 0, ["global.max_paths", "0"]),
         (
@@ -37,6 +37,10 @@ fn every_refusal_names_field_and_value() {
             ["global.deterministic_med", "false"],
         ),
         (|c| c.neighbors[0].reflector_client = true, ["neighbors[192.0.2.1].route_reflector_client", "true"]),
+        (
+            |c| (c.neighbors[0].asn, c.neighbors[0].enforce_first_as) = (c.global.asn, true),
+            ["neighbors[192.0.2.1].enforce_first_as", "true"],
+        ),
         (|c| c.global.asn = 0, ["global.asn", "0"]),
         (|c| c.global.asn = 23456, ["global.asn", "23456"]),
         (|c| c.global.router_id = Ipv4Addr::UNSPECIFIED, ["global.router_id", "0.0.0.0"]),

@@ -275,6 +275,7 @@ impl Speaker {
         let rules = RibConfig {
             cluster_id: global.cluster_id,
             decision: global.decision,
+            reject_as_sets: global.reject_as_sets,
             transit: global.transit,
             ..RibConfig::new(global.asn, global.router_id)
         };
@@ -315,13 +316,14 @@ impl Speaker {
             return;
         };
         if *neighbor.session.config() != config {
-            let (groups, client) = (config.neighbor.groups.clone(), config.neighbor.reflector_client);
+            let wanted = config.neighbor.clone();
             let (outputs, reset) = neighbor.session.reconfigure(config, now);
             applied.neighbors_reset += u32::from(reset);
             self.follow(address, outputs, now);
             if let Some(running) = &mut self.running {
-                running.rib.set_groups(address, &groups);
-                running.rib.set_reflector_client(address, client);
+                running.rib.set_groups(address, &wanted.groups);
+                running.rib.set_reflector_client(address, wanted.reflector_client);
+                running.rib.set_enforce_first_as(address, wanted.enforce_first_as);
             }
             self.outputs.push_back(SpeakerOutput::NeighborChanged { peer: address });
         }

@@ -130,16 +130,17 @@ impl Speaker {
         let (Some(negotiated), Some(link)) = (session.negotiated(), link) else { return };
         // It was made once when the configuration was found good.
         let Ok(policies) = running.source.of(&session.config().neighbor) else { return };
-        let asn = session.config().neighbor.asn;
+        let wanted = &session.config().neighbor;
         let config = PeerConfig {
-            groups: session.config().neighbor.groups.clone(),
+            groups: wanted.groups.clone(),
             policies,
             extended_messages: negotiated.extended_messages,
             send_paths: negotiated.send_paths.clone(),
-            reflector_client: session.config().neighbor.reflector_client,
-            role: session.config().neighbor.features.role,
+            reflector_client: wanted.reflector_client,
+            enforce_first_as: wanted.enforce_first_as,
+            role: wanted.features.role,
             marks_refresh: negotiated.enhanced_refresh,
-            ..PeerConfig::new(asn, negotiated.router_id, negotiated.update.clone(), link.local)
+            ..PeerConfig::new(wanted.asn, negotiated.router_id, negotiated.update.clone(), link.local)
         };
         running.rib.peer_up(address, config);
     }

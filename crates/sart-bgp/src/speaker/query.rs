@@ -136,6 +136,7 @@ impl Speaker {
         let asn = self.neighbors.get(&address).map_or(0, |neighbor| neighbor.session.config().neighbor.asn);
         let view = |(prefix, route): (IpNet, Route)| PathView {
             prefix,
+            path_id: route.path_id,
             next_hop: Some(route.next_hop.address),
             attributes: route.attributes,
             peer: Some(address),
@@ -193,6 +194,7 @@ impl Running {
     fn view(&self, prefix: &IpNet, destination: &Destination, path: &Path, now: Duration) -> PathView {
         PathView {
             prefix: *prefix,
+            path_id: path.id,
             next_hop: path.next_hop,
             attributes: path.attributes.clone(),
             peer: path.learned.map(|learned| learned.peer),

@@ -7,5 +7,6 @@ mod lab;
 mod leaving;
 mod limits;
 mod lossy;
+mod path_rules;
 mod regressions;
 mod session_rules;

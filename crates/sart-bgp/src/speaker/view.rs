@@ -105,6 +105,8 @@ pub enum QueryError {
 pub struct PathView {
     /// The prefix.
     pub prefix: IpNet,
+    /// The path identifier it was received or, in Adj-RIB-Out, told with (RFC 7911); 0 without.
+    pub path_id: u32,
     /// The next hop; none for an own path in the Loc-RIB.
     pub next_hop: Option<IpAddr>,
     /// All other attributes.

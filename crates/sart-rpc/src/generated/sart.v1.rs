@@ -389,6 +389,9 @@ pub struct Global {
     /// Our cluster as a route reflector (RFC 4456); empty takes the router id.
     #[prost(string, tag = "17")]
     pub cluster_id: ::prost::alloc::string::String,
+    /// A neighbour's path with an AS_SET in it is refused (RFC 9774).
+    #[prost(bool, tag = "18")]
+    pub reject_as_sets: bool,
     /// RFC 8212: an external neighbour without explicit policy is told nothing and nothing of it is taken. Explicit are a
     /// chain of its own, import ranges (for import), and no transit (for export).
     #[prost(bool, tag = "20")]
@@ -483,6 +486,10 @@ pub struct NeighborConfig {
     /// Routes of our AS are reflected to it and from it (RFC 4456); only for a neighbour of our own AS.
     #[prost(bool, tag = "22")]
     pub route_reflector_client: bool,
+    /// Its paths have to begin with its AS (RFC 4271 section 6.3); only for a neighbour of another AS, and not for a route
+    /// server.
+    #[prost(bool, tag = "23")]
+    pub enforce_first_as: bool,
 }
 /// How the TCP connection to a neighbour is made; unset values leave it to the system.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -830,6 +837,9 @@ pub struct Path {
     /// Why the path is not used; empty if it is. Adj-RIB-In only.
     #[prost(string, tag = "26")]
     pub refused: ::prost::alloc::string::String,
+    /// The path identifier it was received or, in Adj-RIB-Out, told with (RFC 7911); 0 without.
+    #[prost(uint32, tag = "27")]
+    pub path_id: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchBestPathsRequest {

@@ -275,18 +275,15 @@ fn each_event_of_a_watch_is_one_line() {
 
 #[test]
 fn setting_one_switch_keeps_the_others() {
-    let set = SetArgs { asn: None, router_id: None, multi_path: Some(false), ebgp_requires_policy: None };
+    let set = SetArgs { multi_path: Some(false), ..SetArgs::default() };
     assert_eq!(changed(global(), &set), v1::Global { multipath: Some(false), ..global() });
+    let set = SetArgs { reject_as_sets: Some(true), ..SetArgs::default() };
+    assert_eq!(changed(global(), &set), v1::Global { reject_as_sets: true, ..global() });
 }
 
 #[test]
 fn a_speaker_that_gets_its_identity_by_hand_follows_the_rfc() {
-    let set = SetArgs {
-        asn: Some(65000),
-        router_id: Some([10, 0, 0, 1].into()),
-        multi_path: None,
-        ebgp_requires_policy: None,
-    };
+    let set = SetArgs { asn: Some(65000), router_id: Some([10, 0, 0, 1].into()), ..SetArgs::default() };
     let global = changed(v1::Global::default(), &set);
     assert_eq!((global.asn, global.router_id.as_str(), global.import_all), (65000, "10.0.0.1", true));
     assert_eq!(global.transit(), v1::TransitPolicy::Full);

@@ -62,6 +62,7 @@ pub(super) fn global(proto: &v1::Global) -> Result<Global, Status> {
     global.decision = decision(proto)?;
     let cluster_id = Some(&proto.cluster_id).filter(|id| !id.is_empty());
     global.cluster_id = cluster_id.map(|id| router_id("global.cluster_id", id)).transpose()?;
+    global.reject_as_sets = proto.reject_as_sets;
     global.graceful_shutdown = proto.graceful_shutdown;
     for metric in &proto.next_hop_metrics {
         let address = super::address("global.next_hop_metrics[].address", &metric.address)?;
@@ -121,6 +122,7 @@ pub(super) fn neighbor(proto: &v1::NeighborConfig) -> Result<NeighborConfig, Sta
     config.features = session::features(&at, proto.features.as_ref())?;
     config.keepalive_time = short(&at("keepalive_time"), proto.keepalive_time)?;
     config.reflector_client = proto.route_reflector_client;
+    config.enforce_first_as = proto.enforce_first_as;
     config.passive = proto.passive;
     config.families = families(&at("families"), &proto.families)?;
     config.groups.clone_from(&proto.groups);

@@ -30,6 +30,7 @@ pub(super) fn global(global: &Global) -> v1::Global {
         always_compare_med: global.decision.always_compare_med,
         deterministic_med: Some(global.decision.deterministic_med),
         missing_med_as_worst: global.decision.missing_med_as_worst,
+        reject_as_sets: global.reject_as_sets,
         cluster_id: global.cluster_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         transit: transit.into(),
         import_ranges: global.import.ranges.iter().map(ToString::to_string).collect(),
@@ -92,6 +93,7 @@ fn config(config: &NeighborConfig) -> v1::NeighborConfig {
         port: u32::from(config.dial_port()),
         router_id: router_id(config.router_id),
         route_reflector_client: config.reflector_client,
+        enforce_first_as: config.enforce_first_as,
         hold_timer_off: config.proposed_hold_time() == 0,
         connect_retry: u32::try_from(config.longest_retry().as_secs()).unwrap_or(u32::MAX),
         prefix_limit: config.prefix_limit.as_ref().map(prefix_limit),
@@ -159,6 +161,7 @@ pub(super) fn path(view: &PathView) -> v1::Path {
     };
     v1::Path {
         prefix: view.prefix.to_string(),
+        path_id: view.path_id,
         family: family(view.family()).into(),
         origin: origin.into(),
         next_hops: view.next_hop.iter().map(ToString::to_string).collect(),

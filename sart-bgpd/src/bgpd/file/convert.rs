@@ -88,6 +88,7 @@ fn global(raw: &RawConfig, overrides: Overrides, marks: &mut Marks) -> Result<Gl
     }
     global.transit = transit(raw.transit.as_ref())?;
     global.import = import(raw, marks)?;
+    global.reject_as_sets = raw.reject_as_sets;
     global.graceful_shutdown = raw.graceful_shutdown;
     for raw in &raw.next_hop_metrics {
         let address: IpAddr = value("next_hop_metrics[].address", &raw.address, "an IPv4 or IPv6 address")?;

@@ -23,6 +23,8 @@ pub(super) struct RawConfig {
     pub(super) deterministic_med: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) missing_med_as_worst: bool,
+    #[serde(default)]
+    pub(super) reject_as_sets: bool,
     pub(super) cluster_id: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) paths: Vec<RawPaths>,
@@ -59,6 +61,7 @@ pub(super) struct RawNeighbor {
     pub(super) address: Spanned<String>,
     pub(super) router_id: Option<Spanned<String>>,
     pub(super) route_reflector_client: Option<Spanned<bool>>,
+    pub(super) enforce_first_as: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) passive: bool,
     pub(super) hold_time: Option<Spanned<u16>>,

@@ -161,6 +161,31 @@ fn the_knobs_of_the_decision_and_of_a_route_reflector_are_understood() {
 }
 
 #[test]
+fn criterion_16_first_as_and_as_sets_are_refused_only_where_the_file_says_so() {
+    let head = "asn: 1\nrouter_id: 1.1.1.1\n";
+    let text = format!(
+        "{head}reject_as_sets: true\nneighbors:\n  - {{asn: 2, address: 10.0.0.2, enforce_first_as: true}}\n  - \
+        {{asn: 3, address: 10.0.0.3}}\n"
+    );
+    let config = parse(&text, Overrides::default()).unwrap().config;
+    let enforced: Vec<_> = config.neighbors.iter().map(|neighbor| neighbor.enforce_first_as).collect();
+    assert_eq!((config.global.reject_as_sets, enforced), (true, vec![true, false]));
+    assert!(!parse(head, Overrides::default()).unwrap().config.global.reject_as_sets);
+    for (old, new, refusal) in [
+        ("reject_as_sets: true", "reject_as_sets: so", "3: reject_as_sets: "),
+        ("enforce_first_as: true", "enforce_first_as: so", "5: "),
+        (
+            "asn: 2",
+            "asn: 1",
+            "5: neighbors[10.0.0.2].enforce_first_as: `true` is only for a neighbor of another",
+        ),
+    ] {
+        let found = refuse(&text.replace(old, new));
+        assert!(found.starts_with(refusal), "wanted {refusal}\ngot    {found}");
+    }
+}
+
+#[test]
 fn a_neighbors_limits_and_timers_are_understood() {
     let text = "asn: 1\nrouter_id: 1.1.1.1\nprefer_oldest: true\nnext_hop_metrics: [{address: 10.0.0.2, metric: 7}]\n\
         neighbors:\n  - asn: 2\n    address: 10.0.0.2\n    hold_time: 0\n    connect_retry: 60\n    \

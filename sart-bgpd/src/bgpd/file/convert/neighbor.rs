@@ -39,9 +39,14 @@ pub(super) fn neighbor(raw: RawNeighbor, marks: &mut Marks) -> Result<NeighborCo
     config.transport = session::transport(&at, &raw, marks)?;
     config.features = session::features(&at, &raw, marks)?;
     config.families = session::families(&at, &raw)?;
-    if let Some(client) = &raw.route_reflector_client {
-        marks.add(at("route_reflector_client"), client.value, line(client));
-        config.reflector_client = client.value;
+    for (field, raw, into) in [
+        ("route_reflector_client", &raw.route_reflector_client, &mut config.reflector_client),
+        ("enforce_first_as", &raw.enforce_first_as, &mut config.enforce_first_as),
+    ] {
+        if let Some(switch) = raw {
+            marks.add(at(field), switch.value, line(switch));
+            *into = switch.value;
+        }
     }
     config.passive = raw.passive;
     config.groups = raw.groups;
