@@ -117,3 +117,27 @@ fn a_reflector_tells_a_client_several_internal_paths() {
     let ends: Vec<_> = told.iter().map(|(id, _, path)| (*id, path.as_ref().unwrap()[1])).collect();
     assert_eq!(ends, [(1, 1), (2, 2)]);
 }
+
+#[test]
+fn a_neighbor_that_changes_its_group_while_it_reads_slowly_hears_of_a_prefix_that_ended() {
+    let mut rib = rib(rules());
+    rib.high_water = 1;
+    for last in [1, 9] {
+        up(&mut rib, last, 65000 + u32::from(last));
+    }
+    announce(&mut rib, 1, P, path(&[65001]));
+    assert_eq!(changes(&rib.flush(), 9).0, [P]);
+    rib.set_groups(ip(9), &["others".into()]);
+    withdraw(&mut rib, 1, P);
+    assert_eq!(changes(&rib.flush(), 9), (vec![], vec![]), "it has not read the first message yet");
+    announce(&mut rib, 1, "10.0.1.0/24", path(&[65001]));
+    rib.flush();
+    let (mut announced, mut withdrawn) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        rib.sent_to(ip(9), usize::MAX);
+        let (more, gone) = changes(&rib.flush(), 9);
+        announced.extend(more);
+        withdrawn.extend(gone);
+    }
+    assert_eq!((announced, withdrawn), (vec!["10.0.1.0/24".to_owned()], vec![P.to_owned()]));
+}
