@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::dial::{SocketOptions, prepare};
 use super::metrics::Metrics;
 use super::owner::{Event, EventSender};
-use super::transport::{Transports, change_passwords, has_input, least_of_all, set_ttl};
+use super::transport::{Transports, answer_ttl, change_passwords, has_input, least_of_all, set_ttl};
 
 /// Connections that may wait in the kernel; a rack of neighbours that all restart at once.
 const BACKLOG: i32 = 256;
@@ -186,13 +186,14 @@ impl Door {
         }
     }
 
-    /// Makes the socket's keys and least TTL those of the neighbours.
+    /// Makes the socket's keys and TTLs those of the neighbours.
     fn follow(&mut self, listener: &TcpListener, applied: &mut Transports) {
         let wanted = Arc::clone(&self.transports.borrow_and_update());
         let v4 = self.at.is_ipv4();
         change_passwords(listener, v4, applied, &wanted);
-        if let Err(error) = set_ttl(listener, self.at.ip(), None, Some(least_of_all(&wanted, v4))) {
-            tracing::error!(at = %self.at, %error, "cannot set the least TTL of the listener");
+        let (send, least) = (answer_ttl(&wanted, v4), least_of_all(&wanted, v4));
+        if let Err(error) = set_ttl(listener, self.at.ip(), send, Some(least)) {
+            tracing::error!(at = %self.at, %error, "cannot set the TTLs of the listener");
         }
         *applied = wanted;
     }
@@ -231,11 +232,18 @@ async fn prove(
     events: EventSender,
     metrics: Metrics,
 ) {
-    if tokio::time::timeout(GTSM_PROOF, stream.readable()).await.is_err() {
-        metrics.refused("Ttl");
-        tracing::warn!(%peer, "dropped a connection on which nothing came with a sufficient TTL");
-    } else if events.send(Event::Accepted { stream, peer, local }).await.is_err() {
-        tracing::debug!(%peer, "accepted a connection while stopping");
+    // An octet has to be there: a new socket can be called readable without one.
+    match tokio::time::timeout(GTSM_PROOF, stream.peek(&mut [0])).await {
+        Err(_) => {
+            metrics.refused("Ttl");
+            tracing::warn!(%peer, "dropped a connection on which nothing came with a sufficient TTL");
+        }
+        Ok(Ok(1..)) => {
+            if events.send(Event::Accepted { stream, peer, local }).await.is_err() {
+                tracing::debug!(%peer, "accepted a connection while stopping");
+            }
+        }
+        Ok(gone) => tracing::debug!(%peer, ?gone, "a connection was gone before anything was said"),
     }
 }
 

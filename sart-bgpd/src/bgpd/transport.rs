@@ -37,6 +37,14 @@ sockopt_impl!(
     Md5, SetOnly, libc::IPPROTO_TCP, libc::TCP_MD5SIG, Md5Key
 );
 sockopt_impl!(
+    /// The TTL to send with; -1 is the system's (ip(7), IP_TTL).
+    Ttl, SetOnly, libc::IPPROTO_IP, libc::IP_TTL, libc::c_int
+);
+sockopt_impl!(
+    /// The hop limit to send with; -1 is the system's (ipv6(7), IPV6_UNICAST_HOPS).
+    Hops, SetOnly, libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, libc::c_int
+);
+sockopt_impl!(
     /// Drops packets that came with a smaller TTL (ip(7), IP_MINTTL).
     LeastTtl, SetOnly, libc::IPPROTO_IP, libc::IP_MINTTL, libc::c_int
 );
@@ -80,17 +88,16 @@ pub fn set_password(socket: &impl AsFd, peer: IpAddr, password: Option<&Password
     }
 }
 
-/// Sets the TTL to send with and the least one to accept; without a value an option stays as it is.
+/// Sets the TTL to send with, which is the system's without a value, and the least one to accept, which stays as it is
+/// without one.
 ///
 /// # Errors
 /// The kernel's refusal.
 pub fn set_ttl(socket: &impl AsFd, family_of: IpAddr, send: Option<u8>, least: Option<u8>) -> io::Result<()> {
-    if let Some(ttl) = send {
-        let socket = SockRef::from(socket);
-        match family_of {
-            IpAddr::V4(_) => socket.set_ttl_v4(u32::from(ttl))?,
-            IpAddr::V6(_) => socket.set_unicast_hops_v6(u32::from(ttl))?,
-        }
+    let send = send.map_or(-1, libc::c_int::from);
+    match family_of {
+        IpAddr::V4(_) => Ttl.set(socket, &send)?,
+        IpAddr::V6(_) => Hops.set(socket, &send)?,
     }
     if let Some(least) = least.map(libc::c_int::from) {
         match family_of {
@@ -113,6 +120,14 @@ pub fn has_input(stream: &impl AsFd) -> bool {
 pub fn least_of_all(transports: &Transports, v4: bool) -> u8 {
     let of_family = transports.iter().filter(|(peer, _)| peer.is_ipv4() == v4);
     of_family.map(|(_, transport)| transport.least_ttl().unwrap_or(0)).min().unwrap_or(0)
+}
+
+/// The TTL that a listener answers a SYN with; none is the system's. A neighbour with GTSM drops the answer unless its TTL
+/// is 255 too (RFC 5082 section 3), and the listener cannot know yet whom it answers.
+#[must_use]
+pub fn answer_ttl(transports: &Transports, v4: bool) -> Option<u8> {
+    let mut of_family = transports.iter().filter(|(peer, _)| peer.is_ipv4() == v4);
+    of_family.find_map(|(_, transport)| transport.least_ttl()).map(|_| u8::MAX)
 }
 
 /// Makes the keys of a listener of one family those of `new`.
@@ -149,6 +164,30 @@ mod tests {
         assert_eq!(least_of_all(&of(&[("192.0.2.1", Some(1)), ("::1", None)]), true), 255);
         assert_eq!(least_of_all(&of(&[("192.0.2.1", Some(1)), ("192.0.2.2", Some(3))]), true), 253);
         assert_eq!(least_of_all(&of(&[("192.0.2.1", Some(1)), ("192.0.2.2", None)]), true), 0);
+    }
+
+    #[test]
+    fn a_listener_answers_with_the_highest_ttl_if_a_neighbor_of_the_family_looks_at_it() {
+        let two = [("192.0.2.1", None), ("2001:db8::1", Some(3))];
+        let all = two.map(|(peer, hops): (&str, _)| (peer.parse().unwrap(), with(hops)));
+        let all: Transports = Arc::new(all.into_iter().collect());
+        assert_eq!((answer_ttl(&all, true), answer_ttl(&all, false)), (None, Some(255)));
+    }
+
+    #[test]
+    fn an_accepted_socket_does_not_keep_the_ttl_of_its_listener() {
+        for (bind, v4) in [("127.0.0.1:0", true), ("[::1]:0", false)] {
+            let socket = std::net::TcpListener::bind(bind).unwrap();
+            let ttl = |socket: &std::net::TcpListener| {
+                let socket = SockRef::from(socket);
+                if v4 { socket.ttl_v4().unwrap() } else { socket.unicast_hops_v6().unwrap() }
+            };
+            let (system, address) = (ttl(&socket), socket.local_addr().unwrap().ip());
+            set_ttl(&socket, address, Some(255), None).unwrap();
+            assert_eq!(ttl(&socket), 255);
+            set_ttl(&socket, address, None, None).unwrap();
+            assert_eq!(ttl(&socket), system);
+        }
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use sart_rpc::v1::{self, SessionState::Established};
+use sart_testkit::raw_peer::{OPEN, message};
 use sart_testkit::{Bird, Frr, RawPeer, bird, missing, missing_with_frr, wait_for};
 
 use crate::fixture::{Fabric, LIMIT, Sart, far, near};
 use crate::needs;
-use crate::scene::{open, transit, waiting};
+use crate::scene::{V6_NEXT_HOP, open, transit, waiting};
 use crate::speakers::{Session, bird_config, frr_config};
 
 const KEY: &str = "open-sesame";
@@ -22,20 +23,38 @@ fn counter(fabric: &Fabric, name: &str) -> u64 {
     found.map_or(0, |(_, value)| value.parse().unwrap())
 }
 
-/// The speaker, which dials and is dialled, with this transport for the neighbour of link 0.
+/// The speaker with this transport for the neighbour of link 0.
 struct Guarded {
     fabric: Fabric,
     sart: Sart,
+    /// The neighbour's address.
+    far: String,
 }
 
 impl Guarded {
+    /// It dials and is dialled.
     fn new(purpose: &str, transport: v1::Transport) -> Self {
+        let address = far(0);
+        Self::with(purpose, v1::NeighborConfig { address, passive: false, ..guarded(transport) })
+    }
+
+    /// The same over IPv6.
+    fn over_v6(purpose: &str, transport: v1::Transport) -> Self {
+        let address = V6_NEXT_HOP.to_owned();
+        Self::with(purpose, v1::NeighborConfig { address, passive: false, ..guarded(transport) })
+    }
+
+    fn with(purpose: &str, neighbor: v1::NeighborConfig) -> Self {
         let fabric = Fabric::new(purpose, 1);
         let mut sart = Sart::start(&fabric.sart, &[]);
-        let transport = Some(transport);
-        let dials = v1::NeighborConfig { passive: false, connect_retry: 1, transport, ..waiting(0, 65_001) };
-        sart.apply(&transit(&[dials]));
-        Self { fabric, sart }
+        let far = neighbor.address.clone();
+        sart.apply(&transit(&[neighbor]));
+        Self { fabric, sart, far }
+    }
+
+    fn neighbor(&mut self) -> v1::Neighbor {
+        let request = v1::ListNeighborsRequest { address: self.far.clone() };
+        self.sart.call(async |client| client.list_neighbors(request).await).neighbors.remove(0)
     }
 
     /// The neighbour tries and is counted, and no session comes up on either side.
@@ -45,7 +64,7 @@ impl Guarded {
         // Three, so that tries after the first one are refused as well.
         let counted = wait_for(what, LIMIT * 2, || {
             let now = count(&self.fabric);
-            assert_ne!(self.sart.neighbor(0).state(), Established, "{what}");
+            assert_ne!(self.neighbor().state(), Established, "{what}");
             assert!(!is_up()?, "{what}: the neighbor has a session");
             if now >= before + 3 { Ok(Some(())) } else { anyhow::bail!("counted {now} after {before}") }
         });
@@ -54,7 +73,7 @@ impl Guarded {
 
     fn comes_up(&mut self, what: &str, is_up: impl Fn() -> anyhow::Result<bool>) {
         let up = wait_for(what, LIMIT * 2, || {
-            let ours = self.sart.neighbor(0);
+            let ours = self.neighbor();
             let both = ours.state() == Established && is_up()?;
             if both { Ok(Some(())) } else { anyhow::bail!("{ours:?}") }
         });
@@ -62,19 +81,32 @@ impl Guarded {
     }
 
     fn goes_down(&mut self, what: &str) {
-        let down = wait_for(what, LIMIT, || Ok((self.sart.neighbor(0).state() != Established).then_some(())));
+        let down = wait_for(what, LIMIT, || Ok((self.neighbor().state() != Established).then_some(())));
         down.unwrap_or_else(|error| panic!("{error:#}\n{}", self.sart.process.log()));
     }
+}
+
+/// The neighbour of link 0, which has to dial, with this transport.
+fn guarded(transport: v1::Transport) -> v1::NeighborConfig {
+    v1::NeighborConfig { connect_retry: 1, transport: Some(transport), ..waiting(0, 65_001) }
 }
 
 fn session() -> Session {
     Session { own: far(0), peer: near(0), asn: 65_000 }
 }
 
-/// FRR with one more line about the speaker.
-fn frr(guarded: &Guarded, line: &str) -> Frr {
-    let config = frr_config(65_001, &far(0), &[session()]);
-    Frr::start_alone(&guarded.fabric.peers[0], &format!("{config}{line}")).unwrap()
+/// The speaker's IPv6 address on link 0.
+const NEAR6: &str = "fd77::1";
+
+fn session6() -> Session {
+    Session { own: V6_NEXT_HOP.to_owned(), peer: NEAR6.to_owned(), asn: 65_000 }
+}
+
+/// FRR with more lines about the speaker.
+fn frr(guarded: &Guarded, lines: &str) -> Frr {
+    let session = if guarded.far.contains(':') { session6() } else { session() };
+    let config = frr_config(65_001, &far(0), &[session]);
+    Frr::start_alone(&guarded.fabric.peers[0], &format!("{config}{lines}")).unwrap()
 }
 
 fn change(frr: &Frr, line: &str) {
@@ -83,8 +115,16 @@ fn change(frr: &Frr, line: &str) {
 
 /// BIRD's configuration with one more statement about the speaker.
 fn bird_with(statement: &str) -> String {
-    bird_config(65_001, &far(0), &[session()])
+    bird_of(session(), statement)
+}
+
+fn bird_of(session: Session, statement: &str) -> String {
+    bird_config(65_001, &far(0), &[session])
         .replace("protocol bgp s0 {", &format!("protocol bgp s0 {{ {statement}"))
+}
+
+fn missing_bird() -> Option<&'static str> {
+    missing().or((!bird::is_installed()).then_some("BIRD is not installed"))
 }
 
 fn keyed() -> v1::Transport {
@@ -117,7 +157,7 @@ fn criterion_9_only_the_right_key_brings_a_session_up_with_frr() {
 
 #[test]
 fn criterion_9_only_the_right_key_brings_a_session_up_with_bird() {
-    needs!(missing().or((!bird::is_installed()).then_some("BIRD is not installed")));
+    needs!(missing_bird());
     let mut guarded = Guarded::new("c9bird", keyed());
     let password = |key: &str| bird_with(&format!("password \"{key}\";"));
     let bird = Bird::start(&guarded.fabric.peers[0], &password(OTHER_KEY)).unwrap();
@@ -140,6 +180,43 @@ fn criterion_10_a_neighbor_without_ttl_security_gets_no_session_with_frr() {
 }
 
 #[test]
+fn criterion_10_a_session_comes_up_once_frr_has_ttl_security_too() {
+    needs!(missing_with_frr());
+    let mut guarded = Guarded::new("c10frrlate", near_only());
+    let frr = frr(&guarded, "");
+    let is_up = || Ok(frr.state(&near(0))? == "Established");
+    guarded.refused("TTL 1", &TOO_FAR, is_up);
+    change(&frr, &format!("neighbor {} ttl-security hops 1", near(0)));
+    guarded.comes_up("TTL 255", is_up);
+}
+
+#[test]
+fn criterion_10_a_frr_that_only_waits_is_dialled_again_once_it_has_ttl_security() {
+    needs!(missing_with_frr());
+    let mut guarded = Guarded::new("c10frrwait", near_only());
+    let frr = frr(&guarded, &format!(" neighbor {} passive\n", near(0)));
+    let is_up = || Ok(frr.state(&near(0))? == "Established");
+    let deaf = wait_for("a connection that is heard by nobody", LIMIT, || {
+        Ok((guarded.neighbor().state() == v1::SessionState::OpenSent).then_some(()))
+    });
+    deaf.unwrap_or_else(|error| panic!("{error:#}\n{}", guarded.sart.process.log()));
+    change(&frr, &format!("neighbor {} ttl-security hops 1", near(0)));
+    guarded.comes_up("TTL 255", is_up);
+}
+
+#[test]
+fn criterion_10_a_neighbor_with_ttl_security_can_dial_us() {
+    needs!(missing_with_frr().or_else(missing_bird));
+    let mut guarded = Guarded::with("c10dialfrr", guarded(near_only()));
+    let frr = frr(&guarded, &format!(" neighbor {} ttl-security hops 1\n", near(0)));
+    guarded.comes_up("FRR dials", || Ok(frr.state(&near(0))? == "Established"));
+    drop(frr);
+    guarded.goes_down("FRR's end");
+    let bird = Bird::start(&guarded.fabric.peers[0], &bird_with("ttl security on;")).unwrap();
+    guarded.comes_up("BIRD dials", || bird.is_established("s0"));
+}
+
+#[test]
 fn criterion_10_a_neighbor_with_ttl_security_comes_up_with_frr() {
     needs!(missing_with_frr());
     let mut guarded = Guarded::new("c10frr", near_only());
@@ -149,7 +226,7 @@ fn criterion_10_a_neighbor_with_ttl_security_comes_up_with_frr() {
 
 #[test]
 fn criterion_10_a_session_needs_ttl_security_on_both_sides_with_bird() {
-    needs!(missing().or((!bird::is_installed()).then_some("BIRD is not installed")));
+    needs!(missing_bird());
     let mut guarded = Guarded::new("c10bird", near_only());
     let bird = Bird::start(&guarded.fabric.peers[0], &bird_with("")).unwrap();
     let is_up = || bird.is_established("s0");
@@ -175,4 +252,71 @@ fn criterion_10_more_hops_allow_a_lower_ttl_and_no_lower_one() {
     let mut peer = RawPeer::connect(&fabric.peers[0], end, LIMIT).unwrap();
     peer.establish(&open(0, 65_001).body(), LIMIT).unwrap();
     sart.wait_state(0, Established);
+}
+
+/// A raw peer in the namespace of neighbour `n` that sends with this TTL, once it is connected.
+fn raw_with_ttl(fabric: &Fabric, n: usize, ttl: u8) -> RawPeer {
+    fabric.peers[n].sysctl("net.ipv4.ip_default_ttl", &ttl.to_string()).unwrap();
+    let end = format!("{}:179", near(n)).parse().unwrap();
+    RawPeer::connect(&fabric.peers[n], end, LIMIT).unwrap()
+}
+
+#[test]
+fn criterion_10_a_listener_guards_one_neighbor_and_lets_another_in_from_afar() {
+    needs!(missing());
+    let fabric = Fabric::new("c10mixed", 2);
+    let mut sart = Sart::start(&fabric.sart, &[]);
+    sart.apply(&transit(&[guarded(near_only()), waiting(1, 65_002)]));
+    let mut afar = raw_with_ttl(&fabric, 1, 64);
+    afar.establish(&open(1, 65_002).body(), LIMIT).unwrap();
+    sart.wait_state(1, Established);
+    // The listener cannot drop the SYN: somebody else may dial from there. Nothing is said before a packet came from near.
+    let before = counter(&fabric, "TCPMinTTLDrop");
+    let mut spoofed = raw_with_ttl(&fabric, 0, 254);
+    spoofed.send(&message(OPEN, &open(0, 65_001).body())).unwrap();
+    let answer = spoofed.receive(LIMIT);
+    let closed = answer.as_ref().is_err_and(|error| error.to_string().contains("closed"));
+    assert!(closed, "{answer:?}\n{}", sart.process.log());
+    assert!(counter(&fabric, "TCPMinTTLDrop") > before);
+    assert_eq!(sart.neighbor(0).received.unwrap_or_default().open, 0);
+    let refused = || Ok(sart.process.log().contains("TTL").then_some(()));
+    wait_for("a word about it", LIMIT, refused).unwrap();
+    let mut near_by = raw_with_ttl(&fabric, 0, 255);
+    near_by.establish(&open(0, 65_001).body(), LIMIT).unwrap();
+    sart.wait_state(0, Established);
+    assert_eq!((sart.neighbor(1).state(), sart.neighbor(1).flaps), (Established, 0));
+}
+
+#[test]
+fn criterion_9_only_the_right_key_brings_a_session_up_over_ipv6() {
+    needs!(missing_with_frr().or_else(missing_bird));
+    let mut guarded = Guarded::over_v6("c9six", keyed());
+    let frr = frr(&guarded, &format!(" neighbor {NEAR6} password {OTHER_KEY}\n"));
+    let is_up = || Ok(frr.state(NEAR6)? == "Established");
+    guarded.refused("a wrong key", &WRONG, is_up);
+    change(&frr, &format!("neighbor {NEAR6} password {KEY}"));
+    guarded.comes_up("the right key", is_up);
+    drop(frr);
+    guarded.goes_down("FRR's end");
+    let bird = Bird::start(&guarded.fabric.peers[0], &bird_of(session6(), "")).unwrap();
+    guarded.refused("no key", &MISSING, || bird.is_established("s0"));
+    bird.reconfigure(&bird_of(session6(), &format!("password \"{KEY}\";"))).unwrap();
+    guarded.comes_up("the right key", || bird.is_established("s0"));
+}
+
+#[test]
+fn criterion_10_a_session_needs_ttl_security_on_both_sides_over_ipv6() {
+    needs!(missing_with_frr().or_else(missing_bird));
+    let mut guarded = Guarded::over_v6("c10six", near_only());
+    let frr = frr(&guarded, "");
+    let is_up = || Ok(frr.state(NEAR6)? == "Established");
+    guarded.refused("hop limit 1", &TOO_FAR, is_up);
+    change(&frr, &format!("neighbor {NEAR6} ttl-security hops 1"));
+    guarded.comes_up("hop limit 255", is_up);
+    drop(frr);
+    guarded.goes_down("FRR's end");
+    let bird = Bird::start(&guarded.fabric.peers[0], &bird_of(session6(), "")).unwrap();
+    guarded.refused("hop limit 1", &TOO_FAR, || bird.is_established("s0"));
+    bird.reconfigure(&bird_of(session6(), "ttl security on;")).unwrap();
+    guarded.comes_up("hop limit 255", || bird.is_established("s0"));
 }

@@ -19,6 +19,10 @@ use crate::wire::update::{Scratch, UpdateView};
 /// How long to wait for an OPEN (RFC 4271 section 8.2.2 suggests 4 minutes).
 const OPEN_HOLD_TIME: Duration = Duration::from_secs(240);
 
+/// The same with GTSM (RFC 5082). What comes from a neighbour that has no GTSM is dropped, its end of the connection (FIN,
+/// RST) as well: only time tells that nobody is there any more, and meanwhile nothing is dialled.
+const GUARDED_OPEN_HOLD_TIME: Duration = Duration::from_secs(10);
+
 /// How long a new connection is trusted to be answered.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -110,7 +114,9 @@ impl Ending {
 
 impl Connection {
     /// A connection on which our OPEN is being sent.
-    pub(crate) fn new(id: ConnId, direction: Direction, now: Duration) -> Self {
+    pub(crate) fn new(id: ConnId, direction: Direction, config: &NeighborConfig, now: Duration) -> Self {
+        let guarded = config.transport.ttl_security.is_some();
+        let hold_time = if guarded { GUARDED_OPEN_HOLD_TIME } else { OPEN_HOLD_TIME };
         Self {
             id,
             direction,
@@ -119,8 +125,8 @@ impl Connection {
             framer: Framer::default(),
             scratch: Scratch::default(),
             negotiated: None,
-            hold_time: OPEN_HOLD_TIME,
-            hold_deadline: Some(now + OPEN_HOLD_TIME),
+            hold_time,
+            hold_deadline: Some(now + hold_time),
             keepalive_deadline: None,
         }
     }

@@ -82,7 +82,7 @@ impl Session {
             let collision = Notification::new(Notification::COLLISION);
             self.end_with(connection, Ending::answered(collision, "a newer connection replaces this one"));
         }
-        let connection = Connection::new(conn, direction, now);
+        let connection = Connection::new(conn, direction, &self.config.neighbor, now);
         self.send(conn, MessageKind::Open, negotiate::our_open(&self.config).encode());
         self.connections.push(connection);
     }

@@ -131,6 +131,24 @@ fn criterion_4_the_hold_timer_ends_a_silent_session_and_hold_time_zero_never_doe
 }
 
 #[test]
+fn criterion_10_a_silent_neighbor_with_gtsm_is_soon_dialled_again() {
+    // What it sends may be dropped by the kernel, its FIN and RST as well.
+    for (hops, gives_up) in [(Some(1), 11), (None, 241)] {
+        let mut guarded = config(1, 65000, &[(2, 65100)]);
+        guarded.neighbors[0].transport.ttl_security = hops;
+        let mut raw = Raw::with(guarded);
+        raw.dialled();
+        raw.tick_at(gives_up - 1);
+        assert_eq!((raw.state().as_str(), raw.closed.len()), ("OpenSent", 0), "{hops:?}");
+        raw.tick_at(gives_up);
+        assert_eq!((raw.notifications(OUTBOUND), raw.closed.as_slice()), (vec![(4, 0)], &[OUTBOUND][..]));
+        raw.others.clear();
+        raw.tick_at(gives_up + 1);
+        assert!(raw.others.iter().any(|output| matches!(output, SpeakerOutput::Dial { .. })), "{hops:?}");
+    }
+}
+
+#[test]
 fn criterion_4_the_smaller_hold_time_and_a_third_of_it_are_negotiated() {
     let mut raw = Raw::new();
     raw.dialled();
