@@ -7,6 +7,7 @@ pub mod attachment;
 pub mod audit;
 pub mod check;
 mod collect;
+pub mod flows;
 pub mod install;
 pub mod journal;
 pub mod machine;

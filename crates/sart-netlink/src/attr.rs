@@ -5,7 +5,7 @@
 pub(crate) const HEADER_LEN: usize = 16;
 /// The low 14 bits of an attribute type; the upper two are flags.
 const TYPE_MASK: u16 = 0x3fff;
-const NESTED: u16 = 0x8000;
+pub(crate) const NESTED: u16 = 0x8000;
 
 pub(crate) const NLMSG_ERROR: u16 = 2;
 pub(crate) const NLMSG_DONE: u16 = 3;

@@ -1,5 +1,5 @@
-//! A route socket for threads of their own: every call blocks, with an end. It may have been made in another network
-//! namespace and handed over, so that nobody here ever has to enter one.
+//! A netlink socket, of routes mostly, for threads of their own: every call blocks, with an end. It may have been made in
+//! another network namespace and handed over, so that nobody here ever has to enter one.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
@@ -41,8 +41,12 @@ impl BlockingHandle {
     /// # Errors
     /// The kernel refuses.
     pub fn open() -> Result<Self, OpenError> {
+        Self::open_protocol(NETLINK_ROUTE)
+    }
+
+    pub(crate) fn open_protocol(protocol: isize) -> Result<Self, OpenError> {
         let failed = |step| move |source| OpenError::Socket { step, source };
-        let socket = Socket::new(NETLINK_ROUTE).map_err(failed("open"))?;
+        let socket = Socket::new(protocol).map_err(failed("open"))?;
         socket.set_cap_ack(true).and_then(|()| socket.set_ext_ack(true)).map_err(failed("configure"))?;
         Self::ready(Descriptor::Own(socket))
     }
@@ -97,6 +101,25 @@ impl BlockingHandle {
             }
         }
         Err(RequestError::Interrupted(DUMP_ATTEMPTS))
+    }
+
+    /// Dumps once and hands over each body as it arrives: for tables that are too large to keep, and whose dumps the kernel
+    /// never calls interrupted.
+    pub(crate) fn dump_each(
+        &mut self,
+        what: &'static str,
+        request: &Request,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<(), RequestError> {
+        let (bytes, mut exchange) = Exchange::dump(request.clone(), &mut self.seq);
+        self.send(&bytes)?;
+        loop {
+            let last = exchange.take(self.receive()?);
+            exchange.so_far().iter().for_each(|reply| each(&reply.body));
+            if last {
+                return exchange.dumped(what)?.map(drop).ok_or(RequestError::Interrupted(1));
+            }
+        }
     }
 
     fn carry_out(&mut self, (bytes, mut exchange): (Vec<u8>, Exchange)) -> Result<Exchange, RequestError> {

@@ -81,6 +81,14 @@ impl Exchange {
         false
     }
 
+    /// Replies to the only request that came since the last call, so that a long dump need not be kept.
+    pub(crate) fn so_far(&mut self) -> Vec<Reply> {
+        match self.answers.first_mut() {
+            Some(Ok(replies)) => std::mem::take(replies),
+            _ => Vec::new(),
+        }
+    }
+
     /// The answers in the order of the requests.
     pub(crate) fn answers(self) -> Vec<Answer> {
         self.answers

@@ -10,6 +10,7 @@ use sart_cni::wire::Request;
 
 use super::addresses::{AddressError, AddressRequest, PodAddresses};
 use super::attachment::{self, Attachment, AttachmentKey};
+use super::flows::OldFlows;
 use super::journal::{Gone, Journal, JournalError, Record};
 use super::network::{self, NetworkError, Remover, Sandbox};
 use super::ports::{PodPort, PodPorts, PortError, PortProof};
@@ -78,6 +79,8 @@ pub struct Machine {
     pub turns: Turns,
     /// Deletes links.
     pub remover: Remover,
+    /// What the kernel tracks of addresses that were let go.
+    pub flows: OldFlows,
     /// None but in tests.
     pub fault: Option<Fault>,
 }
@@ -255,7 +258,10 @@ impl Machine {
         self.reach(Step::Left)?;
         self.unlink(key)?;
         self.reach(Step::Unlinked)?;
+        // Read before: nobody else could say afterwards which ones they were.
+        let held = self.addresses.held(key);
         self.addresses.release(key, SystemTime::now());
+        self.flows.push(known.iter().flat_map(Attachment::ips).chain(held.iter().map(|one| one.address)));
         self.reach(Step::Released)?;
         match number.transpose().and_then(|number| number.map_or(Ok(()), |number| self.journal.sync(number)))
         {

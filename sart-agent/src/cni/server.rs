@@ -17,6 +17,7 @@ use sart_cni::wire::{Reply, Request};
 use self::connection::Connection;
 use super::addresses::PodAddresses;
 use super::attachment::AttachmentKey;
+use super::flows::OldFlows;
 use super::journal::{Journal, JournalError};
 use super::machine::{Fault, Machine};
 use super::metrics::Metrics;
@@ -96,6 +97,7 @@ impl Server {
             journal,
             turns: Turns::default(),
             remover: Remover::default(),
+            flows: OldFlows::default(),
             fault: settings.fault.clone(),
         };
         let summary = machine.reconcile()?;
@@ -128,10 +130,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
+        self.shared.machine.flows.close();
         // The accepting thread sees the flag with the next caller: us.
         drop(UnixStream::connect(&self.shared.settings.socket));
         for thread in self.threads.drain(..) {
-            thread.thread().unpark();
             drop(thread.join());
         }
         drop(std::fs::remove_file(&self.shared.settings.socket));
@@ -230,10 +232,22 @@ impl Shared {
         })
     }
 
+    /// A kernel without connection tracking says so each time: there is nothing to forget then.
+    fn forget_flows(&self) {
+        match self.machine.flows.forget() {
+            Ok(0) => {}
+            Ok(flows) => tracing::debug!(flows, "forgot the flows of pods that are gone"),
+            Err(error) => {
+                tracing::warn!(%error, "the flows of pods that are gone stay tracked for now; tried again");
+            }
+        }
+    }
+
     fn keep(&self) {
         while !self.stopped.load(Ordering::SeqCst) {
-            std::thread::park_timeout(DRAIN);
+            self.machine.flows.wait(DRAIN);
             self.machine.drain(&self.settings.state);
+            self.forget_flows();
         }
     }
 }

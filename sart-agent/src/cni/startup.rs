@@ -1,5 +1,7 @@
 //! Carries out what a start finds, before anybody is served: the plan of [`super::reconcile`], then the removals that wait.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use sart_cni::intent;
@@ -46,7 +48,17 @@ impl Machine {
                 }
             }
         }
+        self.forget_flows_of_the_gone();
         Ok(summary)
+    }
+
+    /// An earlier process may have ended before it forgot their flows. What lives now keeps its own.
+    fn forget_flows_of_the_gone(&self) {
+        let ledger = self.journal.ledger();
+        let live: BTreeSet<IpAddr> =
+            ledger.live.values().flat_map(|(attachment, _)| attachment.ips()).collect();
+        let gone = ledger.gone.values().flat_map(|gone| gone.addresses.iter().map(|one| one.address));
+        self.flows.push(gone.filter(|address| !live.contains(address)));
     }
 
     /// Attaches the ports of all pods again, beside whatever ADDs and DELs run: for a dataplane that came, went or was made

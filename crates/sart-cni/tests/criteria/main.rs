@@ -8,6 +8,7 @@ mod chain;
 mod check;
 mod crash;
 mod del;
+mod flows;
 mod gc;
 mod judge;
 mod limits;
