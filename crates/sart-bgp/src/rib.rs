@@ -5,6 +5,7 @@
 mod answers;
 mod arena;
 mod choice;
+mod compare;
 mod decision;
 mod encode;
 mod export;
@@ -198,7 +199,7 @@ impl Rib {
     /// per family (RFC 4724 section 2). False if there are too many sessions to number.
     pub fn peer_up(&mut self, address: IpAddr, config: PeerConfig) -> bool {
         self.peer_down(address);
-        let group = self.group_for(&config);
+        let group = self.group_for(GroupKey::of(&config, address));
         let id = self.peers.add(address, |id| Peer {
             id,
             address,
@@ -239,8 +240,7 @@ impl Rib {
         self.leave(peer.group, peer.id);
     }
 
-    fn group_for(&mut self, config: &PeerConfig) -> usize {
-        let key = GroupKey::of(config);
+    fn group_for(&mut self, key: GroupKey) -> usize {
         let same = |group: &Option<Group>| group.as_ref().is_some_and(|group| group.key == key);
         if let Some(at) = self.groups.iter().position(same) {
             return at;
@@ -320,16 +320,45 @@ impl Rib {
         }
     }
 
+    /// Tells a neighbour at most so many routes of each family from now on. Only differences will be sent.
+    pub fn set_export_limit(&mut self, address: IpAddr, export_limit: Option<u32>) {
+        let Some(peer) = self.peers.by_address(address) else { return };
+        if peer.config.export_limit != export_limit {
+            let config = PeerConfig { export_limit, ..peer.config.clone() };
+            self.regroup(peer.id, config);
+        }
+    }
+
     /// Moves a neighbour to the group of a changed configuration.
     fn regroup(&mut self, id: PeerId, config: PeerConfig) {
-        let Some(old) = self.peers.get(id).map(|peer| peer.group) else { return };
+        let Some((old, address)) = self.peers.get(id).map(|peer| (peer.group, peer.address)) else { return };
+        let key = GroupKey::of(&config, address);
+        if key.limit.is_some() && self.rekey(old, &key) {
+            if let Some(peer) = self.peers.get_mut(id) {
+                peer.config = config;
+            }
+            return;
+        }
         let before = self.told_before(id);
-        let new = self.group_for(&config);
+        let new = self.group_for(key);
         if let Some(peer) = self.peers.get_mut(id) {
             (peer.config, peer.group, peer.progress) = (config, new, Progress::Joining(before));
         }
         self.join(new, id);
         self.leave(old, id);
+    }
+
+    /// A neighbour with a limit has its group for itself, and which routes it is told depends on those that it was told: it
+    /// keeps the group. False if the group is another one.
+    fn rekey(&mut self, at: usize, key: &GroupKey) -> bool {
+        let limited = |group: &&mut Group| group.key.limit.is_some();
+        let Some(group) = self.groups[at].as_mut().filter(limited) else { return false };
+        group.key = key.clone();
+        group.full_pass = true;
+        for set in group.judged.clear() {
+            self.sets.release(set);
+        }
+        true
     }
 
     /// What a neighbour was told, by column and row. Its next group has the same columns: how many paths it is told is a

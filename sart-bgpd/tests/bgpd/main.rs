@@ -11,6 +11,8 @@ mod fixture;
 #[cfg(test)]
 mod guarded;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod path_rules;
 #[cfg(test)]
 mod policy;

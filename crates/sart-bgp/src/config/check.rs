@@ -135,6 +135,9 @@ fn check_limits(at: &impl Fn(&str) -> String, neighbor: &NeighborConfig) -> Resu
     if let Some(text) = neighbor.shutdown.as_ref().filter(|text| text.len() > SHUTDOWN_TEXT_LEN) {
         return Err(invalid(&at("shutdown"), text, "must be at most 255 octets (RFC 9003)"));
     }
+    if neighbor.export_limit == Some(0) {
+        return Err(invalid(&at("export_limit"), 0, "must be at least 1; leave it out for none"));
+    }
     let Some(limit) = neighbor.prefix_limit else { return Ok(()) };
     if limit.max == 0 {
         return Err(invalid(

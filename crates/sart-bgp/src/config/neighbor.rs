@@ -57,6 +57,8 @@ pub struct NeighborConfig {
     pub shutdown: Option<String>,
     /// How many prefixes of each family it may announce; none lets it announce any number.
     pub prefix_limit: Option<PrefixLimit>,
+    /// It is told at most so many routes of each family, at least 1; none tells it any number.
+    pub export_limit: Option<u32>,
     /// How the TCP connection is made.
     pub transport: Transport,
     /// Which extensions are offered.
@@ -110,6 +112,7 @@ impl NeighborConfig {
             export: None,
             shutdown: None,
             prefix_limit: None,
+            export_limit: None,
             transport: Transport::default(),
             features: Features::default(),
         }

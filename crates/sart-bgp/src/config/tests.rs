@@ -29,7 +29,7 @@ fn a_plain_configuration_is_accepted() {
 #[test]
 fn every_refusal_names_field_and_value() {
     type Edit = fn(&mut Config);
-    let cases: [(Edit, [&str; 2]); 23] = [
+    let cases: [(Edit, [&str; 2]); 24] = [
         (|c| c.global.cluster_id = Some(Ipv4Addr::UNSPECIFIED), ["global.cluster_id", "0.0.0.0"]),
         (|c| c.global.decision.max_paths = 0, ["global.max_paths", "0"]),
         (
@@ -64,6 +64,7 @@ fn every_refusal_names_field_and_value() {
             |c| c.neighbors[0].prefix_limit = Some(PrefixLimit { restart: Some(0), ..PrefixLimit::new(1) }),
             ["prefix_limit.restart", "0"],
         ),
+        (|c| c.neighbors[0].export_limit = Some(0), ["neighbors[192.0.2.1].export_limit", "0"]),
         (|c| c.neighbors[0].name.clear(), ["neighbors[192.0.2.1].name", "\"\""]),
         (|c| c.neighbors[0].address = IpAddr::from([224, 0, 0, 5]), ["address", "224.0.0.5"]),
         (|c| c.neighbors[0].address = "::ffff:192.0.2.1".parse().unwrap(), ["address", "::ffff:192.0.2.1"]),

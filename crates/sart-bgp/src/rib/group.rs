@@ -2,7 +2,10 @@
 //! for each prefix and path identifier where several paths are told (RFC 7911).
 //! Must never hold what only one of them is owed.
 
+use core::net::IpAddr;
+
 use super::answers::Answers;
+use super::compare::{Limit, Withheld};
 use super::export::Question;
 use super::key::TABLES;
 use super::peer::PeerConfig;
@@ -25,10 +28,11 @@ pub(crate) struct GroupKey {
     pub export: Chain,
     pub extended_messages: bool,
     pub send_paths: Vec<(Family, u8)>,
+    pub limit: Option<Limit>,
 }
 
 impl GroupKey {
-    pub(crate) fn of(config: &PeerConfig) -> Self {
+    pub(crate) fn of(config: &PeerConfig, member: IpAddr) -> Self {
         Self {
             update: config.update.clone(),
             next_hops: config.next_hops,
@@ -38,6 +42,7 @@ impl GroupKey {
             export: config.policies.export.clone(),
             extended_messages: config.extended_messages,
             send_paths: config.send_paths.clone(),
+            limit: config.export_limit.map(|max| Limit { member, max }),
         }
     }
 }
@@ -147,6 +152,8 @@ pub(crate) struct Group {
     out: Vec<Out>,
     /// Compare every prefix at the next flush, not only changed ones.
     pub full_pass: bool,
+    /// What a limit withholds, by table.
+    pub withheld: [Withheld; TABLES],
     /// What the export chain made of each set.
     pub judged: Answers<Question>,
 }
@@ -160,6 +167,7 @@ impl Group {
             members: Vec::new(),
             out: core::iter::repeat_with(Out::default).take(columns).collect(),
             full_pass: true,
+            withheld: Default::default(),
             judged: Answers::default(),
         }
     }
@@ -191,6 +199,11 @@ impl Group {
     /// How many routes a member was told.
     pub(crate) fn told_to(&self, member: PeerId) -> u64 {
         self.out.iter().map(|out| out.told_to(member)).sum()
+    }
+
+    /// How many routes of a table are told.
+    pub(crate) fn told_of(&self, table: usize) -> u64 {
+        self.columns_of(table).map(|column| self.out(column).told).sum()
     }
 
     /// Every set that is held, as often as it is.

@@ -84,9 +84,11 @@ pub(crate) struct Lag {
     pending: Vec<Bits>,
     /// Of the pending ones, those that it was told something of before.
     told: Vec<Bits>,
-    /// Pending ones in the order to send them: column, set at the time, row.
-    queue: Vec<(Column, SetId, DestId)>,
+    /// Pending ones in the order to send them: whether there is a route, column, set at the time, row.
+    queue: Vec<(bool, Column, SetId, DestId)>,
     next: usize,
+    /// The queue may name as withdrawals or as routes what is no longer.
+    outdated: bool,
 }
 
 impl Lag {
@@ -115,6 +117,7 @@ impl Lag {
             self.pending.resize_with(column.at() + 1, Bits::default);
             self.told.resize_with(column.at() + 1, Bits::default);
         }
+        self.outdated = true;
         if self.pending[column.at()].add(dest) {
             if told {
                 self.told[column.at()].add(dest);
@@ -151,12 +154,13 @@ impl Lag {
         member: PeerId,
         at_most: usize,
     ) -> Vec<(Column, DestId, bool)> {
-        if self.next == self.queue.len() {
+        // Under a limit nothing may be announced before everything that goes has gone.
+        if self.next == self.queue.len() || (self.outdated && group.key.limit.is_some()) {
             self.sort(group, member);
         }
         let mut taken = Vec::new();
-        let first = self.queue.get(self.next).map(|(column, ..)| *column);
-        while let Some((column, _, dest)) = self.queue.get(self.next).copied() {
+        let first = self.queue.get(self.next).map(|(_, column, ..)| *column);
+        while let Some((_, column, _, dest)) = self.queue.get(self.next).copied() {
             if Some(column) != first || taken.len() == at_most {
                 break;
             }
@@ -173,9 +177,13 @@ impl Lag {
     fn sort(&mut self, group: &Group, member: PeerId) {
         self.queue.clear();
         self.next = 0;
+        self.outdated = false;
         for (column, pending) in group.columns().zip(&self.pending) {
             let out = group.out(column);
-            self.queue.extend(pending.iter().map(|dest| (column, out.get(dest).to(member), dest)));
+            self.queue.extend(pending.iter().map(|dest| {
+                let set = out.get(dest).to(member);
+                (set.is_some(), column, set, dest)
+            }));
         }
         self.queue.sort_unstable();
     }

@@ -34,6 +34,8 @@ pub struct PeerConfig {
     pub extended_messages: bool,
     /// How many paths of a prefix it is told with path identifiers (RFC 7911), by family; 0 is the best one without.
     pub send_paths: Vec<(Family, u8)>,
+    /// It is told at most so many routes of each family.
+    pub export_limit: Option<u32>,
     /// It is a route reflector client (RFC 4456); only for iBGP.
     pub reflector_client: bool,
     /// An eBGP path has to begin with its AS.
@@ -57,6 +59,7 @@ impl PeerConfig {
             policies: PeerPolicies::accept_all(),
             extended_messages: false,
             send_paths: Vec::new(),
+            export_limit: None,
             reflector_client: false,
             enforce_first_as: false,
             role: None,

@@ -1,5 +1,6 @@
 //! The tables against a model that is nothing but maps, under any sequence of events.
 
+mod limited;
 mod several;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,12 +6,13 @@ use core::net::IpAddr;
 use bytes::Bytes;
 
 use super::Rib;
+use super::compare::{Comparison, Shift};
 use super::encode::Packer;
-use super::export::{Exporter, Row, seat};
+use super::export::Exporter;
 use super::group::{Column, Group, Sent};
 use super::key::TABLES;
 use super::lag::{Lag, Progress};
-use super::sets::{SetId, Sets};
+use super::sets::SetId;
 use super::table::{DestId, PeerId};
 use crate::family::Family;
 
@@ -30,14 +31,6 @@ pub struct Outgoing {
 const CHUNK: usize = 256 << 10;
 /// Prefixes that a neighbour which is behind catches up on at a time.
 const SLICE: usize = 16 << 10;
-
-/// A prefix whose route, or whose route with one path identifier, changed for a group.
-#[derive(Clone, Copy, Debug)]
-struct Shift {
-    dest: DestId,
-    old: Sent,
-    new: Sent,
-}
 
 /// A route for all members that are level, but one: [`PeerId::OWN`] excepts nobody. Ordered so that withdrawals come
 /// first and equal sets together.
@@ -108,10 +101,10 @@ impl Rib {
         self.forget_empty(table, dirty);
     }
 
-    /// What changed for a group, by column; its Adj-RIB-Out is up to date from now on.
+    /// What changed for a group, in the order to tell it; its Adj-RIB-Out is up to date from now on.
     fn shifts(&mut self, group: &mut Group, at: usize, dirty: &[DestId]) -> Vec<(Column, Vec<Shift>)> {
         let (table, family) = (&self.tables[at], Family::SUPPORTED[at]);
-        let mut exporter = Exporter {
+        let exporter = Exporter {
             config: &self.config,
             locals: &self.locals,
             peers: &self.peers,
@@ -120,28 +113,10 @@ impl Rib {
             memo: &mut self.memo,
             scratch: Vec::new(),
         };
-        let mut columns: Vec<_> = group.columns_of(at).map(|column| (column, Vec::new())).collect();
+        let columns = group.columns_of(at).map(|column| (column, Vec::new())).collect();
         let full = group.full_pass;
-        let mut compare = |dest: DestId| {
-            let row = Row { family, table, dest };
-            if let [(column, shifts)] = columns.as_mut_slice() {
-                let new = exporter.wanted(group, row);
-                shifts.extend(shift(group, exporter.sets, (*column, row), new));
-                return;
-            }
-            let few = exporter.wanted_few(group, row, columns.len());
-            let old: Vec<_> = columns.iter().map(|(column, _)| group.out(*column).get(dest)).collect();
-            for ((column, shifts), new) in columns.iter_mut().zip(seat(&old, few)) {
-                shifts.extend(shift(group, exporter.sets, (*column, row), new));
-            }
-        };
-        if full {
-            table.all().for_each(&mut compare);
-        } else {
-            dirty.iter().copied().for_each(&mut compare);
-        }
-        columns.retain(|(_, shifts)| !shifts.is_empty());
-        columns
+        let comparison = Comparison { exporter, group, table, family, at, columns };
+        if full { comparison.run(table.all()) } else { comparison.run(dirty.iter().copied()) }
     }
 
     /// The members that are told with the group. Slow ones fall behind here; those behind note what they are owed.
@@ -329,22 +304,6 @@ impl Rib {
         self.peers.recycle();
         self.restless = false;
     }
-}
-
-/// Notes what a group is told of a row from now on, if that is something else.
-fn shift(group: &mut Group, sets: &mut Sets, (column, row): (Column, Row<'_>), new: Sent) -> Option<Shift> {
-    let old = group.out(column).get(row.dest);
-    if new == old {
-        return None;
-    }
-    if new.set.is_some() {
-        sets.hold_again(new.set);
-    }
-    if old.set.is_some() {
-        sets.release(old.set);
-    }
-    group.out_mut(column).put(row.dest, new, row.table.rows());
-    Some(Shift { dest: row.dest, old, new })
 }
 
 /// What goes to all level members but one, and what goes to a single one.

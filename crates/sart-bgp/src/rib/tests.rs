@@ -5,6 +5,7 @@ mod criteria;
 mod exchange;
 mod import_rules;
 mod leaks;
+mod limit;
 mod policy;
 mod several;
 pub(super) mod stage;

@@ -296,6 +296,15 @@ impl Rib {
         found.map_or(0, |(peer, table)| peer.tally.accepted(table))
     }
 
+    /// How many prefixes of a family are kept from a neighbour, whole or some of their paths, by its export limit.
+    #[must_use]
+    pub fn withheld(&self, address: IpAddr, family: Family) -> u64 {
+        let found = self.peers.by_address(address).zip(table_of(family));
+        let Some((peer, table)) = found else { return 0 };
+        let group = self.groups.get(peer.group).and_then(Option::as_ref);
+        group.map_or(0, |group| group.withheld[table].count())
+    }
+
     /// The most octets that were handed out for a neighbour and not yet reported as sent since its session came up.
     #[must_use]
     pub fn backlog_high(&self, address: IpAddr) -> usize {

@@ -71,6 +71,15 @@ pub enum SessionEvent {
         /// How many it may.
         max: u32,
     },
+    /// There are more routes for the neighbour than it is to be told.
+    AtExportLimit {
+        /// Of this family.
+        family: Family,
+        /// How many prefixes are kept from it.
+        withheld: u64,
+        /// How many it is told.
+        max: u32,
+    },
     /// The neighbour marked the begin of a repetition before it had told everything once (RFC 7313 section 4); ignored.
     EarlyRefresh {
         /// Of this family.
@@ -97,9 +106,16 @@ impl SessionEvent {
             Self::HoldTimerExpired { .. } => "HoldTimerExpired",
             Self::LeftForRestart => "LeftForRestart",
             Self::NearPrefixLimit { .. } => "NearPrefixLimit",
+            Self::AtExportLimit { .. } => "AtExportLimit",
             Self::EarlyRefresh { .. } => "EarlyRefresh",
             Self::UpdateFault { .. } => "UpdateFault",
         }
+    }
+
+    /// Whether a person should look at it, though the session goes on.
+    #[must_use]
+    pub const fn is_warning(&self) -> bool {
+        matches!(self, Self::NearPrefixLimit { .. } | Self::AtExportLimit { .. })
     }
 
     /// Whether it belongs into "why the last session or attempt ended".
@@ -109,6 +125,7 @@ impl SessionEvent {
             self,
             Self::State { .. }
                 | Self::NearPrefixLimit { .. }
+                | Self::AtExportLimit { .. }
                 | Self::EarlyRefresh { .. }
                 | Self::UpdateFault { .. }
         )
@@ -140,6 +157,9 @@ impl fmt::Display for SessionEvent {
             Self::LeftForRestart => f.write_str("closed without a NOTIFICATION to restart"),
             Self::NearPrefixLimit { family, received, max } => {
                 write!(f, "{received} prefixes of {family} announced, the limit is {max}")
+            }
+            Self::AtExportLimit { family, withheld, max } => {
+                write!(f, "{withheld} prefixes of {family} are withheld: the export limit is {max}")
             }
             Self::EarlyRefresh { family } => {
                 write!(f, "a refresh of {family} began before the End-of-RIB; its marks are ignored")

@@ -317,6 +317,9 @@ impl Speaker {
         };
         if *neighbor.session.config() != config {
             let wanted = config.neighbor.clone();
+            if neighbor.session.config().neighbor.export_limit != wanted.export_limit {
+                neighbor.withheld.clear();
+            }
             let (outputs, reset) = neighbor.session.reconfigure(config, now);
             applied.neighbors_reset += u32::from(reset);
             self.follow(address, outputs, now);
@@ -324,6 +327,7 @@ impl Speaker {
                 running.rib.set_groups(address, &wanted.groups);
                 running.rib.set_reflector_client(address, wanted.reflector_client);
                 running.rib.set_enforce_first_as(address, wanted.enforce_first_as);
+                running.rib.set_export_limit(address, wanted.export_limit);
             }
             self.outputs.push_back(SpeakerOutput::NeighborChanged { peer: address });
         }

@@ -125,6 +125,7 @@ impl Speaker {
         };
         neighbor.ended.clear();
         neighbor.warned.clear();
+        neighbor.withheld.clear();
         let session = &neighbor.session;
         let link = session.established_conn().and_then(|conn| self.connections.get(&conn));
         let (Some(negotiated), Some(link)) = (session.negotiated(), link) else { return };
@@ -138,6 +139,7 @@ impl Speaker {
             send_paths: negotiated.send_paths.clone(),
             reflector_client: wanted.reflector_client,
             enforce_first_as: wanted.enforce_first_as,
+            export_limit: wanted.export_limit,
             role: wanted.features.role,
             marks_refresh: negotiated.enhanced_refresh,
             ..PeerConfig::new(wanted.asn, negotiated.router_id, negotiated.update.clone(), link.local)
@@ -198,7 +200,11 @@ impl Speaker {
 
     pub(super) fn send_all(&mut self, now: Duration) {
         let rib = self.running.as_mut().map(|running| &mut running.rib).filter(|rib| rib.wants_flush());
-        let outgoing = rib.map(crate::rib::Rib::flush).unwrap_or_default();
+        let flushed = rib.map(crate::rib::Rib::flush);
+        if flushed.is_some() {
+            self.check_export_limits();
+        }
+        let outgoing = flushed.unwrap_or_default();
         self.flush_feed();
         for outgoing in outgoing {
             let Some(neighbor) = self.neighbors.get_mut(&outgoing.peer) else { continue };

@@ -35,6 +35,8 @@ pub struct FamilyFigures {
     pub accepted: u64,
     /// Prefixes announced to it now.
     pub advertised: u64,
+    /// Prefixes kept from it, whole or some of their paths, by its export limit.
+    pub withheld: u64,
 }
 
 impl Speaker {
@@ -60,6 +62,7 @@ impl Speaker {
             received: rib.map_or(0, |rib| rib.received(peer, Some(family))),
             accepted: rib.map_or(0, |rib| rib.accepted(peer, family)),
             advertised: rib.map_or(0, |rib| rib.told(peer, family)),
+            withheld: rib.map_or(0, |rib| rib.withheld(peer, family)),
         });
         let backlog_high = rib.map_or(0, |rib| rib.backlog_high(peer));
         Some(NeighborFigures { peer, state: session.state(), sent, received, families, backlog_high })

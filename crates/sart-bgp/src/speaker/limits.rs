@@ -1,4 +1,4 @@
-//! Holds a neighbour to the number of prefixes it may announce. Counts what the tables hold, so that an UPDATE whose routes
+//! Holds a neighbour to the number of prefixes it may announce, and says when one is not told all it could be. Counts what the tables hold, so that an UPDATE whose routes
 //! were treated as withdrawn costs nothing (RFC 7606 section 2). Must never drop a single route.
 
 use core::net::IpAddr;
@@ -24,6 +24,23 @@ impl Speaker {
                 neighbor.warned.push(family);
                 let event = SessionEvent::NearPrefixLimit { family, received, max: limit.max };
                 self.outputs.push_back(SpeakerOutput::Session { peer, event });
+            }
+        }
+    }
+
+    /// Says, once a session and family, that routes are withheld from a neighbour.
+    pub(super) fn check_export_limits(&mut self) {
+        let Some(running) = &self.running else { return };
+        for (peer, neighbor) in &mut self.neighbors {
+            let Some(max) = neighbor.session.config().neighbor.export_limit else { continue };
+            for family in Family::SUPPORTED {
+                let withheld = running.rib.withheld(*peer, family);
+                if withheld > 0 && !neighbor.withheld.contains(&family) {
+                    neighbor.withheld.push(family);
+                    let event = SessionEvent::AtExportLimit { family, withheld, max };
+                    self.outputs.push_back(SpeakerOutput::Session { peer: *peer, event });
+                    self.outputs.push_back(SpeakerOutput::NeighborChanged { peer: *peer });
+                }
             }
         }
     }

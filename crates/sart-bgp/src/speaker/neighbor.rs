@@ -15,11 +15,13 @@ pub(super) struct Neighbor {
     pub ended: Vec<Family>,
     /// Families whose prefix limit was warned of since the session is up.
     pub warned: Vec<Family>,
+    /// Families of which it was said that routes are withheld, since the session is up.
+    pub withheld: Vec<Family>,
 }
 
 impl Neighbor {
     pub(super) const fn new(session: Session) -> Self {
-        Self { session, ended: Vec::new(), warned: Vec::new() }
+        Self { session, ended: Vec::new(), warned: Vec::new(), withheld: Vec::new() }
     }
 
     /// Whether the neighbour ends what it tells first with an End-of-RIB (RFC 4724 section 2).
@@ -28,8 +30,8 @@ impl Neighbor {
         self.session.negotiated().is_some_and(|negotiated| negotiated.capabilities.iter().any(marks))
     }
 
-    /// The neighbour as the API shows it. `counts` are the RIB's: received and sent prefixes.
-    pub(super) fn view(&self, counts: &(PeerCounts, u64), now: Duration) -> NeighborView {
+    /// The neighbour as the API shows it. `counts` are the RIB's: received, sent and withheld prefixes.
+    pub(super) fn view(&self, counts: &(PeerCounts, u64, u64), now: Duration) -> NeighborView {
         let session = &self.session;
         let negotiated = session.negotiated();
         let (sent, received) = session.counters();
@@ -48,6 +50,7 @@ impl Neighbor {
             prefixes_received: counts.0.received,
             prefixes_accepted: counts.0.accepted(),
             prefixes_sent: counts.1,
+            prefixes_withheld: counts.2,
             flaps: session.flaps(),
             last_error: session.last_error().map(ToOwned::to_owned),
             import_refused: counts.0.refused.iter().map(|(why, count)| (why.reason(), *count)).collect(),

@@ -41,7 +41,12 @@ impl Speaker {
     /// One neighbour.
     #[must_use]
     pub fn neighbor(&self, address: IpAddr, now: Duration) -> Option<NeighborView> {
-        let counts = self.running.as_ref().map(|running| running.rib.counts(address)).unwrap_or_default();
+        let counts = self.running.as_ref().map(|running| {
+            let (received, sent) = running.rib.counts(address);
+            let withheld = Family::SUPPORTED.map(|family| running.rib.withheld(address, family));
+            (received, sent, withheld.iter().sum())
+        });
+        let counts = counts.unwrap_or_default();
         self.neighbors.get(&address).map(|neighbor| neighbor.view(&counts, now))
     }
 

@@ -61,6 +61,8 @@ pub struct NeighborView {
     pub prefixes_accepted: u64,
     /// Prefixes announced to it now.
     pub prefixes_sent: u64,
+    /// Prefixes kept from it, whole or some of their paths, by its export limit.
+    pub prefixes_withheld: u64,
     /// Times the session has left Established.
     pub flaps: u64,
     /// Why the last session or attempt ended.

@@ -490,6 +490,9 @@ pub struct NeighborConfig {
     /// server.
     #[prost(bool, tag = "23")]
     pub enforce_first_as: bool,
+    /// It is told at most so many routes of each family, the others are withheld until there is room; 0 is no limit.
+    #[prost(uint32, tag = "24")]
+    pub export_limit: u32,
 }
 /// How the TCP connection to a neighbour is made; unset values leave it to the system.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -658,6 +661,9 @@ pub struct Neighbor {
         ::prost::alloc::string::String,
         u64,
     >,
+    /// Prefixes kept from it, whole or some of their paths, by `export_limit`.
+    #[prost(uint64, tag = "16")]
+    pub prefixes_withheld: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchNeighborsRequest {}

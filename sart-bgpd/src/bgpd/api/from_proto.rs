@@ -123,6 +123,7 @@ pub(super) fn neighbor(proto: &v1::NeighborConfig) -> Result<NeighborConfig, Sta
     config.keepalive_time = short(&at("keepalive_time"), proto.keepalive_time)?;
     config.reflector_client = proto.route_reflector_client;
     config.enforce_first_as = proto.enforce_first_as;
+    config.export_limit = Some(proto.export_limit).filter(|max| *max != 0);
     config.passive = proto.passive;
     config.families = families(&at("families"), &proto.families)?;
     config.groups.clone_from(&proto.groups);

@@ -74,6 +74,7 @@ pub(super) struct RawNeighbor {
     pub(super) connect_retry: Option<u16>,
     pub(super) shutdown: Option<Spanned<String>>,
     pub(super) prefix_limit: Option<RawPrefixLimit>,
+    pub(super) export_limit: Option<Spanned<u32>>,
     #[serde(default)]
     pub(super) families: Vec<Spanned<String>>,
     pub(super) local_address: Option<Spanned<String>>,

@@ -189,15 +189,22 @@ fn criterion_16_first_as_and_as_sets_are_refused_only_where_the_file_says_so() {
 fn a_neighbors_limits_and_timers_are_understood() {
     let text = "asn: 1\nrouter_id: 1.1.1.1\nprefer_oldest: true\nnext_hop_metrics: [{address: 10.0.0.2, metric: 7}]\n\
         neighbors:\n  - asn: 2\n    address: 10.0.0.2\n    hold_time: 0\n    connect_retry: 60\n    \
-        shutdown: under repair\n    prefix_limit: {max: 1000, restart: 30}\n";
+        shutdown: under repair\n    prefix_limit: {max: 1000, restart: 30}\n    export_limit: 50\n";
     let config = parse(text, Overrides::default()).unwrap().config;
     assert!(config.global.decision.prefer_oldest);
     assert_eq!(config.global.next_hop_metrics.into_iter().collect::<Vec<_>>(), [([10, 0, 0, 2].into(), 7)]);
     let neighbor = &config.neighbors[0];
     assert_eq!((neighbor.hold_time, neighbor.connect_retry), (Some(0), 60));
     assert_eq!(neighbor.shutdown.as_deref(), Some("under repair"));
+    assert_eq!(neighbor.export_limit, Some(50));
     let limit = neighbor.prefix_limit.unwrap();
     assert_eq!((limit.max, limit.warn_percent, limit.restart), (1000, 80, Some(30)));
+    for (value, refusal) in
+        [("0", "12: neighbors[10.0.0.2].export_limit: `0` must be"), ("few", "12: export_limit: ")]
+    {
+        let found = refuse(&text.replace("export_limit: 50", &format!("export_limit: {value}")));
+        assert!(found.starts_with(refusal), "{found}");
+    }
 }
 
 #[test]

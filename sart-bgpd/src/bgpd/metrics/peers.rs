@@ -203,7 +203,9 @@ impl Known {
         let help = "Prefixes of the neighbor that the import rules accept, by family";
         gauge(to, ("peer_prefixes_accepted", help), of(|family| family.accepted))?;
         let help = "Prefixes that the neighbor is told, by family";
-        gauge(to, ("peer_prefixes_advertised", help), of(|family| family.advertised))
+        gauge(to, ("peer_prefixes_advertised", help), of(|family| family.advertised))?;
+        let help = "Prefixes kept from the neighbor by its export limit, by family";
+        gauge(to, ("peer_prefixes_withheld", help), of(|family| family.withheld))
     }
 }
 

@@ -71,6 +71,8 @@ sart_bgpd_peer_prefixes_advertised{peer="192.0.2.1",family="ipv4-unicast"} 0
 sart_bgpd_peer_prefixes_advertised{peer="192.0.2.1",family="ipv6-unicast"} 0
 sart_bgpd_peer_prefixes_received{peer="192.0.2.1",family="ipv4-unicast"} 0
 sart_bgpd_peer_prefixes_received{peer="192.0.2.1",family="ipv6-unicast"} 0
+sart_bgpd_peer_prefixes_withheld{peer="192.0.2.1",family="ipv4-unicast"} 0
+sart_bgpd_peer_prefixes_withheld{peer="192.0.2.1",family="ipv6-unicast"} 0
 sart_bgpd_peer_state{peer="192.0.2.1"} 2
 sart_bgpd_peer_update_faults_total{peer="192.0.2.1",action="AttributeDiscard",reason="Flags"} 1
 sart_bgpd_peer_update_faults_total{peer="192.0.2.1",action="TreatAsWithdraw",reason="Length"} 2

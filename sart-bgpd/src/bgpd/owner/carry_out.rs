@@ -156,7 +156,7 @@ impl Owner {
             }
             _ => {}
         }
-        if event.is_failure() {
+        if event.is_failure() || event.is_warning() {
             tracing::warn!(%peer, reason = event.reason(), "{event}");
         } else {
             tracing::info!(%peer, reason = event.reason(), "{event}");

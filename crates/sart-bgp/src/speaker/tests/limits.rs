@@ -159,3 +159,47 @@ fn criterion_37_a_limit_or_a_timer_that_changes_resets_nothing() {
     raw.drain();
     assert_eq!(raw.others.len(), before, "an identical configuration is no work");
 }
+
+/// Who was told of withheld routes: how many, and of which limit.
+fn withheld(raw: &Raw) -> Vec<(u64, u32)> {
+    let told = |output: &SpeakerOutput| match output {
+        SpeakerOutput::Session { event: SessionEvent::AtExportLimit { withheld, max, .. }, .. } => {
+            Some((*withheld, *max))
+        }
+        _ => None,
+    };
+    raw.others.iter().filter_map(told).collect()
+}
+
+#[test]
+fn criterion_22_an_export_limit_is_kept_shown_and_said_once_a_session() {
+    let mut wanted = config(1, 65000, &[(2, 65100)]);
+    wanted.neighbors[0].export_limit = Some(3);
+    wanted.paths = (0..5).map(|n| super::lab::local(&format!("10.9.{n}.0/24"))).collect();
+    let mut raw = Raw::with(wanted.clone());
+    raw.establish();
+    let announced = |raw: &mut Raw| -> usize {
+        let updates = raw.take_updates();
+        updates.iter().flat_map(|update| &update.announced).map(|part| part.prefixes.len()).sum()
+    };
+    assert_eq!(announced(&mut raw), 3);
+    wanted.paths.push(super::lab::local("10.9.9.0/24"));
+    raw.speaker.apply_config(wanted.clone(), raw.now).unwrap();
+    raw.drain();
+    let view = raw.speaker.neighbor(ip(2), raw.now).unwrap();
+    assert_eq!(
+        (view.prefixes_sent, view.prefixes_withheld, view.state.to_string().as_str()),
+        (3, 3, "Established")
+    );
+    assert_eq!(raw.speaker.figures()[0].families.map(|family| family.withheld), [3, 0]);
+    assert_eq!(withheld(&raw), [(2, 3)], "said once, however many come");
+    assert!(
+        SessionEvent::AtExportLimit { family: crate::family::Family::IPV4_UNICAST, withheld: 2, max: 3 }
+            .is_warning()
+    );
+    wanted.neighbors[0].export_limit = Some(4);
+    assert_eq!(raw.speaker.apply_config(wanted, raw.now).unwrap(), crate::speaker::Applied::default());
+    raw.drain();
+    assert_eq!((announced(&mut raw), withheld(&raw)), (1, vec![(2, 3), (2, 4)]));
+    assert_eq!(raw.state(), "Established", "a changed limit resets nothing");
+}

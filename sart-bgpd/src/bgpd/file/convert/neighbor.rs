@@ -32,6 +32,10 @@ pub(super) fn neighbor(raw: RawNeighbor, marks: &mut Marks) -> Result<NeighborCo
     config.keepalive_time = raw.keepalive_time.unwrap_or_default();
     config.connect_retry = raw.connect_retry.unwrap_or_default();
     config.prefix_limit = raw.prefix_limit.as_ref().map(|limit| prefix_limit(&at, limit, marks));
+    if let Some(max) = &raw.export_limit {
+        marks.add(at("export_limit"), max.value, line(max));
+        config.export_limit = Some(max.value);
+    }
     if let Some(text) = &raw.shutdown {
         marks.add(at("shutdown"), &text.value, line(text));
         config.shutdown = Some(text.value.clone());
