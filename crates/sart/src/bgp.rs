@@ -1,6 +1,7 @@
 //! `sart bgp`: one call (or a get and a set) to the speaker, and its answer as text; or a watch until the reader goes.
 
 mod json;
+mod listing;
 mod plain;
 mod policy;
 #[cfg(test)]
@@ -11,6 +12,7 @@ use sart_rpc::v1;
 use sart_rpc::v1::bgp_service_client::BgpServiceClient;
 use tonic::transport::Channel;
 
+use self::listing::Listing;
 use crate::args::{
     Afi, Attribute, BgpArgs, BgpCommand, FamilyArgs, FilterArgs, Format, GlobalCommand, Kind,
     NeighborCommand, RibArgs, RibCommand, Safi, SetArgs,
@@ -32,15 +34,20 @@ pub(crate) async fn run(args: BgpArgs, format: Format, out: &mut Out) -> anyhow:
         } => {
             return watch::best_paths(&mut client, &filter, format, out).await;
         }
-        BgpCommand::Global { command } => global(&mut client, command, format).await,
-        BgpCommand::Neighbor { command } => neighbor(&mut client, command, format).await,
-        BgpCommand::Rib(rib) => self::rib(&mut client, rib, format).await,
+        BgpCommand::Global { command } => global(&mut client, command, format, out).await,
+        BgpCommand::Neighbor { command } => neighbor(&mut client, command, format, out).await,
+        BgpCommand::Rib(rib) => self::rib(&mut client, rib, format, out).await,
         BgpCommand::Policy(policy) => policy::run(&mut client, policy.command, format).await,
     }?;
     out.put(&text).map(|_| ())
 }
 
-async fn global(client: &mut Client, command: GlobalCommand, format: Format) -> anyhow::Result<String> {
+async fn global(
+    client: &mut Client,
+    command: GlobalCommand,
+    format: Format,
+    out: &mut Out,
+) -> anyhow::Result<String> {
     match command {
         GlobalCommand::Get => {
             let global = get_global(client).await?;
@@ -51,7 +58,7 @@ async fn global(client: &mut Client, command: GlobalCommand, format: Format) -> 
             let global = client.set_global(request).await.map_err(|status| refused(&status))?.into_inner();
             show_global(&global, format)
         }
-        GlobalCommand::Rib(rib) => self::rib(client, rib, format).await,
+        GlobalCommand::Rib(rib) => self::rib(client, rib, format, out).await,
         GlobalCommand::Decommission { text, wait } => {
             let request = v1::DecommissionRequest { text, wait_seconds: wait };
             client.decommission(request).await.map_err(|status| refused(&status))?;
@@ -104,7 +111,12 @@ fn show_global(global: &v1::Global, format: Format) -> anyhow::Result<String> {
     }
 }
 
-async fn neighbor(client: &mut Client, command: NeighborCommand, format: Format) -> anyhow::Result<String> {
+async fn neighbor(
+    client: &mut Client,
+    command: NeighborCommand,
+    format: Format,
+    out: &mut Out,
+) -> anyhow::Result<String> {
     match command {
         NeighborCommand::Get { address } => {
             let neighbors = list(client, address.to_string()).await?;
@@ -153,7 +165,7 @@ async fn neighbor(client: &mut Client, command: NeighborCommand, format: Format)
                 Kind::In => v1::Table::AdjIn,
                 Kind::Out => v1::Table::AdjOut,
             };
-            show_paths(client, (table, address.to_string()), &filter, format).await
+            show_paths(client, (table, address.to_string()), &filter, format, out).await
         }
     }
 }
@@ -184,16 +196,18 @@ fn done(format: Format, sentence: &str) -> anyhow::Result<String> {
     }
 }
 
-async fn rib(client: &mut Client, rib: RibArgs, format: Format) -> anyhow::Result<String> {
+async fn rib(client: &mut Client, rib: RibArgs, format: Format, out: &mut Out) -> anyhow::Result<String> {
     let request = match rib.command {
         None | Some(RibCommand::Get) => {
-            return show_paths(client, (v1::Table::Local, String::new()), &rib.filter, format).await;
+            return show_paths(client, (v1::Table::Local, String::new()), &rib.filter, format, out).await;
         }
         Some(RibCommand::In { address }) => {
-            return show_paths(client, (v1::Table::AdjIn, address.to_string()), &rib.filter, format).await;
+            return show_paths(client, (v1::Table::AdjIn, address.to_string()), &rib.filter, format, out)
+                .await;
         }
         Some(RibCommand::Out { address }) => {
-            return show_paths(client, (v1::Table::AdjOut, address.to_string()), &rib.filter, format).await;
+            return show_paths(client, (v1::Table::AdjOut, address.to_string()), &rib.filter, format, out)
+                .await;
         }
         Some(RibCommand::Watch) => anyhow::bail!("watching ends only with its reader"),
         Some(RibCommand::Add { prefixes, attributes, groups }) => {
@@ -222,22 +236,27 @@ fn local_path(prefix: String, attributes: &[Attribute], groups: &[String]) -> v1
     path
 }
 
+/// Writes a table while it comes; what is left to write at its end.
 async fn show_paths(
     client: &mut Client,
     (table, neighbor): (v1::Table, String),
     filter: &FilterArgs,
     format: Format,
+    out: &mut Out,
 ) -> anyhow::Result<String> {
     let request = list_request(table, neighbor, filter);
     let mut rows = client.list_paths(request).await.map_err(|status| refused(&status))?.into_inner();
-    let mut paths = Vec::new();
+    let mut listing = Listing::new(format, table);
     while let Some(path) = rows.message().await.map_err(|status| refused(&status))? {
-        paths.push(path);
+        listing.push(&path, jiff::Timestamp::now())?;
+        if let Some(piece) = listing.piece()
+            && !out.put(&piece)?
+        {
+            // Nobody reads on.
+            return Ok(String::new());
+        }
     }
-    match format {
-        Format::Plain => Ok(plain::paths(&paths, table)),
-        Format::Json => to_json(&json::Paths::new(&paths, jiff::Timestamp::now())),
-    }
+    Ok(listing.finish())
 }
 
 fn family(args: &FamilyArgs) -> v1::AddressFamily {

@@ -49,6 +49,17 @@ pub(crate) struct Global<'a> {
     import_ranges: &'a [String],
     protected_prefixes: &'a [String],
     ebgp_requires_policy: bool,
+    max_paths: u32,
+    multi_path_relax: bool,
+    always_compare_med: bool,
+    deterministic_med: bool,
+    missing_med_as_worst: bool,
+    prefer_oldest: bool,
+    /// None is the router id.
+    cluster_id: Option<&'a str>,
+    reject_as_sets: bool,
+    graceful_shutdown: bool,
+    next_hop_metrics: BTreeMap<&'a str, u32>,
 }
 
 impl<'a> From<&'a v1::Global> for Global<'a> {
@@ -63,6 +74,20 @@ impl<'a> From<&'a v1::Global> for Global<'a> {
             import_ranges: &global.import_ranges,
             protected_prefixes: &global.protected_prefixes,
             ebgp_requires_policy: global.ebgp_requires_policy,
+            max_paths: global.max_paths,
+            multi_path_relax: global.multipath_relax.unwrap_or(true),
+            always_compare_med: global.always_compare_med,
+            deterministic_med: global.deterministic_med.unwrap_or(true),
+            missing_med_as_worst: global.missing_med_as_worst,
+            prefer_oldest: global.prefer_oldest,
+            cluster_id: given(&global.cluster_id),
+            reject_as_sets: global.reject_as_sets,
+            graceful_shutdown: global.graceful_shutdown,
+            next_hop_metrics: global
+                .next_hop_metrics
+                .iter()
+                .map(|hop| (hop.address.as_str(), hop.metric))
+                .collect(),
         }
     }
 }
@@ -107,6 +132,61 @@ pub(crate) struct Peer<'a> {
     /// The text, if it is kept down on purpose.
     shutdown: Option<&'a str>,
     prefix_limit: Option<PrefixLimit>,
+    prefixes_withheld: u64,
+    export_limit: Option<u32>,
+    route_reflector_client: bool,
+    enforce_first_as: bool,
+    transport: Option<Transport<'a>>,
+    features: Option<Features>,
+}
+
+/// How it is reached, where that is configured; a number that is not is none.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Transport<'a> {
+    local_address: Option<&'a str>,
+    ttl: Option<u32>,
+    ttl_security: Option<u32>,
+    has_password: bool,
+    /// Seconds.
+    send_hold_time: Option<u32>,
+}
+
+impl<'a> From<&'a v1::Transport> for Transport<'a> {
+    fn from(transport: &'a v1::Transport) -> Self {
+        Self {
+            local_address: given(&transport.local_address),
+            ttl: number(transport.ttl),
+            ttl_security: number(transport.ttl_security),
+            has_password: transport.has_password,
+            send_hold_time: number(transport.send_hold_time),
+        }
+    }
+}
+
+/// What it is offered, where that is configured.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Features {
+    extended_messages: bool,
+    extended_next_hop: bool,
+    add_path_receive: bool,
+    add_path_send: u32,
+    role: Option<&'static str>,
+    strict_role: bool,
+}
+
+impl From<&v1::Features> for Features {
+    fn from(features: &v1::Features) -> Self {
+        Self {
+            extended_messages: features.extended_messages,
+            extended_next_hop: features.extended_next_hop,
+            add_path_receive: features.add_path_receive,
+            add_path_send: features.add_path_send,
+            role: super::plain::role(features),
+            strict_role: features.strict_role,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -165,8 +245,14 @@ impl<'a> From<&'a v1::Neighbor> for Peer<'a> {
             prefix_limit: config.and_then(|config| config.prefix_limit.as_ref()).map(|limit| PrefixLimit {
                 max: limit.max,
                 warn_percent: limit.warn_percent,
-                restart: Some(limit.restart_seconds).filter(|seconds| *seconds != 0),
+                restart: number(limit.restart_seconds),
             }),
+            prefixes_withheld: neighbor.prefixes_withheld,
+            export_limit: config.and_then(|config| number(config.export_limit)),
+            route_reflector_client: config.is_some_and(|config| config.route_reflector_client),
+            enforce_first_as: config.is_some_and(|config| config.enforce_first_as),
+            transport: config.and_then(|config| config.transport.as_ref()).map(Transport::from),
+            features: config.and_then(|config| config.features.as_ref()).map(Features::from),
         }
     }
 }
@@ -211,20 +297,8 @@ impl From<v1::MessageCounter> for Counter {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Paths<'a> {
-    paths: Vec<Path<'a>>,
-}
-
-impl<'a> Paths<'a> {
-    /// `now` turns ages into times.
-    pub(crate) fn new(paths: &'a [v1::Path], now: Timestamp) -> Self {
-        Self { paths: paths.iter().map(|path| Path::new(path, now)).collect() }
-    }
-}
-
-#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Path<'a> {
+pub(crate) struct Path<'a> {
     nlri: &'a str,
     family: Family,
     origin: &'static str,
@@ -245,10 +319,13 @@ struct Path<'a> {
     originator_id: Option<&'a str>,
     cluster_list: &'a [String],
     refused: Option<&'a str>,
+    /// RFC 7911; none without.
+    path_id: Option<u32>,
 }
 
 impl<'a> Path<'a> {
-    fn new(path: &'a v1::Path, now: Timestamp) -> Self {
+    /// `now` turns the age into a time.
+    pub(crate) fn new(path: &'a v1::Path, now: Timestamp) -> Self {
         let age = SignedDuration::from_secs(i64::try_from(path.age_seconds).unwrap_or(i64::MAX));
         Self {
             nlri: &path.prefix,
@@ -275,8 +352,14 @@ impl<'a> Path<'a> {
             originator_id: given(&path.originator_id),
             cluster_list: &path.cluster_list,
             refused: given(&path.refused),
+            path_id: number(path.path_id),
         }
     }
+}
+
+/// 0 is none.
+fn number(value: u32) -> Option<u32> {
+    Some(value).filter(|value| *value != 0)
 }
 
 fn given(text: &str) -> Option<&str> {

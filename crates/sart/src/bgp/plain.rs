@@ -43,19 +43,60 @@ pub(crate) fn global(global: &v1::Global) -> String {
         (false, true) => "nothing".to_owned(),
         (false, false) => global.import_ranges.join(", "),
     };
-    let policy = if global.ebgp_requires_policy { "required (RFC 8212)" } else { "not required" };
-    let mut text = format!(
-        "ASN:        {}\nRouter id:  {}\nPort:       {}\nMultipath:  {}\nTransit:    {}\nImport:     {import}\neBGP:       policy {policy}\n",
-        global.asn,
-        global.router_id,
-        global.port,
-        global.multipath(),
-        transit(global.transit()),
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            // Writing to a String cannot fail.
+            let _infallible = writeln!(text, "{:<12}{value}", format!("{name}:"));
+        }
+    };
+    let said = |holds: bool, text: &str| if holds { text.to_owned() } else { String::new() };
+    line("ASN", global.asn.to_string());
+    line("Router id", global.router_id.clone());
+    line("Port", global.port.to_string());
+    line("Multipath", multipath(global));
+    line(
+        "MED",
+        med(global).to_owned()
+            + if global.missing_med_as_worst { ", a missing one is the worst" } else { "" },
     );
-    if !global.protected_prefixes.is_empty() {
-        text.push_str(&format!("Protected:  {}\n", global.protected_prefixes.join(", ")));
-    }
+    line("Oldest", said(global.prefer_oldest, "preferred among equal eBGP paths"));
+    line("Cluster id", global.cluster_id.clone());
+    line("Next hops", next_hops(global));
+    line("Transit", transit(global.transit()).to_owned());
+    line("Import", import);
+    line("AS sets", said(global.reject_as_sets, "refused (RFC 9774)"));
+    line(
+        "eBGP",
+        format!(
+            "policy {}",
+            if global.ebgp_requires_policy { "required (RFC 8212)" } else { "not required" }
+        ),
+    );
+    line("Protected", global.protected_prefixes.join(", "));
+    line("Leaving", said(global.graceful_shutdown, "everything is announced as a last resort (RFC 8326)"));
     text
+}
+
+fn multipath(global: &v1::Global) -> String {
+    if !global.multipath() {
+        return "false".to_owned();
+    }
+    let alike = if global.multipath_relax.unwrap_or(true) { "equally long" } else { "equal" };
+    format!("true, at most {} paths, AS paths {alike}", global.max_paths)
+}
+
+fn med(global: &v1::Global) -> &'static str {
+    match (global.always_compare_med, global.deterministic_med.unwrap_or(true)) {
+        (true, _) => "compared between all ASes",
+        (false, true) => "compared within each AS",
+        (false, false) => "compared in pairs of one AS, the newest first",
+    }
+}
+
+fn next_hops(global: &v1::Global) -> String {
+    let far = global.next_hop_metrics.iter().map(|hop| format!("{} at {}", hop.address, hop.metric));
+    far.collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn neighbors(neighbors: &[v1::Neighbor]) -> String {
@@ -99,7 +140,16 @@ pub(crate) fn neighbor(neighbor: &v1::Neighbor) -> String {
         line("Keepalive", format!("{}s", neighbor.negotiated_keepalive_time));
     }
     line("Shut down", config.shutdown.as_ref().map(|text| format!("on purpose: {text}")).unwrap_or_default());
+    line("Reached", config.transport.as_ref().map(transport).unwrap_or_default());
+    line("Offered", config.features.as_ref().map(features).unwrap_or_default());
+    line("Role", config.features.as_ref().map(role_line).unwrap_or_default());
+    line(
+        "Reflector",
+        if config.route_reflector_client { "it is a client (RFC 4456)".to_owned() } else { String::new() },
+    );
+    line("First AS", if config.enforce_first_as { "has to be its own".to_owned() } else { String::new() });
     line("Limit", config.prefix_limit.as_ref().map(limit).unwrap_or_default());
+    line("Export limit", export_limit(neighbor, config.export_limit));
     line("Groups", config.groups.join(", "));
     line("Import", chain(config.import.as_ref()));
     line("Export", chain(config.export.as_ref()));
@@ -111,6 +161,53 @@ pub(crate) fn neighbor(neighbor: &v1::Neighbor) -> String {
     line("Flaps", neighbor.flaps.to_string());
     line("Last error", neighbor.last_error.clone());
     text
+}
+
+fn transport(transport: &v1::Transport) -> String {
+    let number = |value: u32| Some(value).filter(|value| *value != 0);
+    let from = Some(&transport.local_address).filter(|address| !address.is_empty());
+    let parts = [
+        from.map(|address| format!("from {address}")),
+        number(transport.ttl).map(|ttl| format!("TTL {ttl}")),
+        number(transport.ttl_security).map(|hops| format!("GTSM up to {hops} hops")),
+        transport.has_password.then(|| "TCP MD5".to_owned()),
+        number(transport.send_hold_time).map(|seconds| format!("send hold time {seconds}s")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn features(features: &v1::Features) -> String {
+    let parts = [
+        features.extended_messages.then(|| "extended messages".to_owned()),
+        features.extended_next_hop.then(|| "extended next hop".to_owned()),
+        features.add_path_receive.then(|| "add-path receive".to_owned()),
+        (features.add_path_send != 0).then(|| format!("add-path send {}", features.add_path_send)),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// What we are to a neighbor (RFC 9234); none without a role.
+pub(crate) fn role(features: &v1::Features) -> Option<&'static str> {
+    match features.role() {
+        v1::Role::Unspecified => None,
+        v1::Role::Provider => Some("provider"),
+        v1::Role::RouteServer => Some("route-server"),
+        v1::Role::RouteServerClient => Some("route-server-client"),
+        v1::Role::Customer => Some("customer"),
+        v1::Role::Peer => Some("peer"),
+    }
+}
+
+fn role_line(features: &v1::Features) -> String {
+    let strict = if features.strict_role { ", it has to say its own" } else { "" };
+    role(features).map(|role| format!("we are {role}{strict}")).unwrap_or_default()
+}
+
+fn export_limit(neighbor: &v1::Neighbor, limit: u32) -> String {
+    match limit {
+        0 => String::new(),
+        limit => format!("{limit} routes of each family, {} prefixes withheld", neighbor.prefixes_withheld),
+    }
 }
 
 fn limit(limit: &v1::PrefixLimit) -> String {
@@ -180,28 +277,32 @@ fn counter(counter: v1::MessageCounter) -> String {
     )
 }
 
-pub(crate) fn paths(paths: &[v1::Path], shown: v1::Table) -> String {
-    let header = ["BEST", "PREFIX", "NEXT HOP", "AS PATH", "ORIGIN", "LOCAL PREF", "MED", "FROM", "REFUSED"];
-    // Only what a neighbor sent can be refused.
-    let columns = if shown == v1::Table::AdjIn { header.len() } else { header.len() - 1 };
-    let rows = paths.iter().map(|path| {
-        let number = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-        let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
-        let mut row = vec![
-            marks(path).to_owned(),
-            path.prefix.clone(),
-            or(&path.next_hops.join(" "), "-"),
-            or(&as_path(path), "-"),
-            origin(path.origin()).to_owned(),
-            number(path.local_pref),
-            number(path.med),
-            or(&path.peer_address, "local"),
-            or(&path.refused, "-"),
-        ];
-        row.truncate(columns);
-        row
-    });
-    table(header.get(..columns).unwrap_or(&header), rows)
+/// What a table of paths shows of each. Only what a neighbor sent can be refused.
+pub(crate) fn path_columns(shown: v1::Table) -> Vec<&'static str> {
+    let mut columns =
+        vec!["BEST", "PREFIX", "ID", "NEXT HOP", "AS PATH", "ORIGIN", "LOCAL PREF", "MED", "FROM"];
+    columns.extend((shown == v1::Table::AdjIn).then_some("REFUSED"));
+    columns
+}
+
+/// The first `columns` of [`path_columns`].
+pub(crate) fn path_row(path: &v1::Path, columns: usize) -> Vec<String> {
+    let number = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
+    let mut row = vec![
+        marks(path).to_owned(),
+        path.prefix.clone(),
+        number(Some(path.path_id).filter(|id| *id != 0)),
+        or(&path.next_hops.join(" "), "-"),
+        or(&as_path(path), "-"),
+        origin(path.origin()).to_owned(),
+        number(path.local_pref),
+        number(path.med),
+        or(&path.peer_address, "local"),
+        or(&path.refused, "-"),
+    ];
+    row.truncate(columns);
+    row
 }
 
 pub(crate) fn applied(applied: &v1::ApplyConfigResponse) -> String {

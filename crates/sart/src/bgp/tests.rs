@@ -7,6 +7,7 @@ fn global() -> v1::Global {
         router_id: "10.0.0.1".into(),
         port: 179,
         multipath: Some(true),
+        max_paths: 64,
         transit: v1::TransitPolicy::LocalOnly.into(),
         import_ranges: vec!["10.0.0.0/8".into(), "fd00::/8".into()],
         import_all: false,
@@ -94,6 +95,63 @@ fn paths() -> Vec<v1::Path> {
     vec![learned, second, local]
 }
 
+/// A listing as it is printed in the end.
+fn listed(paths: &[v1::Path], table: v1::Table, format: Format) -> String {
+    let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+    let mut listing = Listing::new(format, table);
+    paths.iter().for_each(|path| listing.push(path, now).unwrap());
+    listing.finish()
+}
+
+/// Everything a speaker and a neighbor can be told to be.
+fn everything() -> (v1::Global, v1::Neighbor) {
+    let metric = v1::NextHopMetric { address: "10.0.0.2".into(), metric: 7 };
+    let global = v1::Global {
+        max_paths: 8,
+        multipath_relax: Some(false),
+        always_compare_med: true,
+        missing_med_as_worst: true,
+        prefer_oldest: true,
+        cluster_id: "10.0.0.9".into(),
+        reject_as_sets: true,
+        graceful_shutdown: true,
+        ebgp_requires_policy: true,
+        next_hop_metrics: vec![metric],
+        ..global()
+    };
+    let mut neighbor = neighbors().remove(0);
+    let config = neighbor.config.as_mut().unwrap();
+    config.route_reflector_client = true;
+    config.enforce_first_as = true;
+    config.export_limit = 4;
+    config.transport = Some(v1::Transport {
+        local_address: "10.0.0.1".into(),
+        ttl_security: 1,
+        has_password: true,
+        send_hold_time: 60,
+        ..Default::default()
+    });
+    config.features = Some(v1::Features {
+        extended_messages: true,
+        extended_next_hop: true,
+        add_path_receive: true,
+        add_path_send: 3,
+        role: v1::Role::Customer.into(),
+        strict_role: true,
+    });
+    neighbor.prefixes_withheld = 12;
+    (global, neighbor)
+}
+
+#[test]
+fn everything_that_can_be_configured_is_shown_in_both_formats() {
+    let (global, neighbor) = everything();
+    for format in [Format::Plain, Format::Json] {
+        insta::assert_snapshot!(show_global(&global, format).unwrap());
+        insta::assert_snapshot!(show_neighbor(&neighbor, format).unwrap());
+    }
+}
+
 #[test]
 fn the_speaker_in_both_formats() {
     insta::assert_snapshot!(show_global(&global(), Format::Plain).unwrap());
@@ -112,9 +170,12 @@ fn neighbors_in_both_formats() {
 
 #[test]
 fn paths_in_both_formats() {
-    let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-    insta::assert_snapshot!(plain::paths(&paths(), v1::Table::Local));
-    insta::assert_snapshot!(to_json(&json::Paths::new(&paths(), now)).unwrap());
+    let mut paths = paths();
+    paths[1].path_id = 7;
+    insta::assert_snapshot!(listed(&paths, v1::Table::Local, Format::Plain));
+    insta::assert_snapshot!(listed(&paths, v1::Table::Local, Format::Json));
+    assert_eq!(listed(&[], v1::Table::Local, Format::Plain).lines().count(), 1);
+    assert_eq!(listed(&[], v1::Table::Local, Format::Json), "{\n  \"paths\": []\n}\n");
 }
 
 #[test]
@@ -128,9 +189,42 @@ fn what_a_neighbor_sent_shows_why_it_is_refused_and_every_attribute() {
     refused.originator_id = "10.0.0.9".into();
     refused.cluster_list = vec!["10.0.0.8".into()];
     refused.atomic_aggregate = true;
-    let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-    insta::assert_snapshot!(plain::paths(&[refused.clone()], v1::Table::AdjIn));
-    insta::assert_snapshot!(to_json(&json::Paths::new(&[refused], now)).unwrap());
+    insta::assert_snapshot!(listed(&[refused.clone()], v1::Table::AdjIn, Format::Plain));
+    insta::assert_snapshot!(listed(&[refused], v1::Table::AdjIn, Format::Json));
+}
+
+#[test]
+fn a_listing_of_a_full_table_is_written_while_it_comes() {
+    const ROWS: usize = 6_000;
+    let now = Timestamp::UNIX_EPOCH;
+    for format in [Format::Plain, Format::Json] {
+        let mut listing = Listing::new(format, v1::Table::Local);
+        let (mut whole, mut longest, mut first) = (String::new(), 0, None);
+        for n in 0..ROWS {
+            let path = v1::Path { prefix: format!("10.{}.{}.0/24", n / 256, n % 256), ..paths().remove(0) };
+            listing.push(&path, now).unwrap();
+            if let Some(piece) = listing.piece() {
+                first.get_or_insert(n);
+                longest = longest.max(piece.len());
+                whole.push_str(&piece);
+            }
+        }
+        let rest = listing.finish();
+        assert!(first.unwrap() < 2_000 && longest < 70_000 && rest.len() < 70_000, "{first:?} {longest}");
+        whole.push_str(&rest);
+        match format {
+            Format::Plain => {
+                assert_eq!(whole.lines().count(), ROWS + 1);
+                // Wider than any of the first ones, and still one cell of one line.
+                assert!(whole.lines().last().unwrap().starts_with("*     10.23.111.0/24  -   10.0.0.2"));
+            }
+            Format::Json => {
+                let read: serde_json::Value = serde_json::from_str(&whole).unwrap();
+                assert_eq!(read["paths"].as_array().unwrap().len(), ROWS);
+                assert_eq!(read["paths"][ROWS - 1]["nlri"], "10.23.111.0/24");
+            }
+        }
+    }
 }
 
 /// One with everything, and one without anything but a refusal.
