@@ -8,4 +8,6 @@ pub mod daemon;
 pub mod engine;
 pub mod kernel;
 pub mod metrics;
+pub mod next_hops;
 pub mod source;
+pub mod tracker;

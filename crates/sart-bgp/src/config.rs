@@ -65,6 +65,10 @@ pub struct Global {
     pub ebgp_requires_policy: bool,
     /// How far next hops are (RFC 4271 section 9.1.2.2 e); those not named are at distance 0.
     pub next_hop_metrics: BTreeMap<IpAddr, u32>,
+    /// A path counts only while a next hop tracker says that its next hop can be reached (RFC 4271 section 9.1.2), at the
+    /// distance that it says unless `next_hop_metrics` names one. Off, every next hop counts as reachable.
+    #[serde(default)]
+    pub track_next_hops: bool,
     /// This speaker goes away: everything it tells is marked as a last resort (RFC 8326).
     pub graceful_shutdown: bool,
 }
@@ -84,6 +88,7 @@ impl Global {
             import: ImportPolicy::default(),
             ebgp_requires_policy: true,
             next_hop_metrics: BTreeMap::new(),
+            track_next_hops: false,
             graceful_shutdown: false,
         }
     }

@@ -29,6 +29,7 @@ mod summary;
 mod table;
 #[cfg(test)]
 mod tests;
+mod track;
 mod view;
 
 use core::net::{IpAddr, Ipv4Addr};
@@ -37,10 +38,10 @@ use std::collections::{BTreeMap, HashMap};
 use ipnet::IpNet;
 
 pub use self::export::Route;
-pub use self::hops::HopWatch;
 pub use self::import::Refusal;
 pub use self::peer::{PeerConfig, PeerCounts};
 pub use self::spread::Outgoing;
+pub use self::track::{HopChanges, HopState};
 pub use self::view::{Cursor, Destination, Learned, Path};
 
 use self::export::Memo;
@@ -67,7 +68,7 @@ pub struct RibConfig {
     pub cluster_id: Option<Ipv4Addr>,
     /// How paths are compared and how many are used.
     pub decision: DecisionRules,
-    /// A path counts only while [`Rib::set_igp_metric`] knows its next hop.
+    /// A path counts only while a tracker says that its next hop can be reached ([`Rib::answer_next_hops`]).
     pub track_next_hops: bool,
     /// A path with an AS_SET is refused (RFC 9774).
     pub reject_as_sets: bool,
@@ -382,16 +383,40 @@ impl Rib {
         group.columns().map(column_before).collect()
     }
 
-    /// Tells how far a next hop is; `None` forgets it. Without tracking all are equally far (0) unless told; with it one
-    /// that is not known cannot be used.
+    /// Tells how far a next hop is; `None` forgets it. All others are as far as a tracker says, or equally far (0). One
+    /// that a tracker cannot reach cannot be used, whatever is told here.
     pub fn set_igp_metric(&mut self, next_hop: IpAddr, metric: Option<u32>) {
         let changed = self.hops.set(next_hop, metric);
         self.decide_over(&changed);
     }
 
-    /// Next hops to begin or end watching since the last call; only with [`RibConfig::track_next_hops`].
-    pub fn take_hop_watches(&mut self) -> Vec<HopWatch> {
-        self.hops.take_watches()
+    /// A next hop tracker takes up its work: with [`RibConfig::track_next_hops`] the next [`Rib::take_hop_changes`] names
+    /// everything in use. Or it has gone away: its last answers stay in force.
+    pub fn attend_next_hops(&mut self, there: bool) {
+        let changed = self.hops.attend(there);
+        self.decide_over(&changed);
+    }
+
+    /// What the tracker has to begin or end watching since the last call.
+    pub fn take_hop_changes(&mut self) -> HopChanges {
+        self.hops.take_changes()
+    }
+
+    /// Takes over what the tracker says: how far each of these is, or `None` if nothing leads there.
+    pub fn answer_next_hops(&mut self, answers: &[(IpAddr, Option<u32>)]) {
+        let changed = self.hops.answer(answers);
+        self.decide_over(&changed);
+    }
+
+    /// Whether the tracker has still to say something about a next hop for the first time.
+    #[must_use]
+    pub fn awaits_next_hops(&self) -> bool {
+        self.hops.awaits()
+    }
+
+    /// Every next hop of a route and what is known of it, in order of address.
+    pub fn next_hops(&self) -> impl Iterator<Item = (IpAddr, HopState)> {
+        self.hops.states()
     }
 
     /// The own paths, in order of prefix.

@@ -42,6 +42,8 @@ pub struct Speaker {
     settle: Settle,
     /// Somebody wants to know multipath sets.
     fed: bool,
+    /// A next hop tracker listens.
+    tracked: bool,
     outputs: VecDeque<SpeakerOutput>,
     recording: Option<Recording>,
 }
@@ -73,6 +75,7 @@ impl Speaker {
             connections: BTreeMap::new(),
             settle: Settle::new(),
             fed: true,
+            tracked: false,
             outputs: VecDeque::new(),
             recording: None,
         }

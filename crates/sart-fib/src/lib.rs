@@ -7,6 +7,7 @@ pub mod merge;
 pub mod plan;
 pub mod resolve;
 pub mod route;
+pub mod track;
 
 pub use decide::{Channel, Decision, Policy, State, Verdict, decide};
 pub use guard::{Guard, Refusal};
@@ -14,3 +15,4 @@ pub use merge::{Rib, Source, SourceId, SourceRoute, Target};
 pub use plan::{Desired, RouteAction, occupied, plan};
 pub use resolve::{ResolveOptions, Resolver, Unresolved};
 pub use route::{KernelRoute, Leg, Route, RouteKey, RouteKind};
+pub use track::{Distances, Told, Tracked};

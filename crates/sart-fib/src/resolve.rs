@@ -12,6 +12,9 @@ use crate::route::{KernelRoute, Leg, MAX_WEIGHT, RouteKind, TABLE_LOCAL, TABLE_M
 /// Lookups one next hop may cost: kernel routes name an interface after one, so more means a loop.
 pub const MAX_DEPTH: u8 = 8;
 
+/// `IP6_RT_PRIO_ADDRCONF` (linux/ipv6_route.h): the metric of a prefix that came with an IPv6 address.
+const IPV6_LINK_METRIC: u32 = 256;
+
 /// What resolution may use.
 #[derive(Debug, Clone)]
 pub struct ResolveOptions {
@@ -108,6 +111,17 @@ impl<'a> Resolver<'a> {
     /// The legs that lead to `next_hop`, each with its share of `weight`.
     pub fn resolve(&self, next_hop: IpAddr, weight: u16) -> Result<Vec<Leg>, Unresolved> {
         self.lookup(next_hop, weight, 0)
+    }
+
+    /// How far `next_hop` is: the metric of the route that leads there, 0 on a link. The interior cost of RFC 4271 section
+    /// 9.1.2.2 e.
+    pub fn distance(&self, next_hop: IpAddr) -> Result<u32, Unresolved> {
+        self.resolve(next_hop, 1)?;
+        let found = self.longest_match(next_hop)?;
+        let metric = found.route.key.metric;
+        // The kernel gives every IPv6 prefix of a link this metric, which says nothing about a distance.
+        let of_link = found.is_connected() && metric == IPV6_LINK_METRIC;
+        Ok(if of_link { 0 } else { metric })
     }
 
     fn lookup(&self, address: IpAddr, weight: u16, depth: u8) -> Result<Vec<Leg>, Unresolved> {

@@ -5,6 +5,7 @@ mod from_proto;
 mod policy;
 mod session;
 mod to_proto;
+mod track;
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -14,6 +14,7 @@ use sart_bgp::policy::PolicyConfig;
 use sart_bgp::speaker::Speaker;
 use sart_bgp::speaker::record::RecordEnd;
 use sart_rpc::v1::bgp_service_server::BgpServiceServer;
+use sart_rpc::v1::next_hop_service_server::NextHopServiceServer;
 use sart_rpc::{Listener, socket_path};
 use sart_telemetry::logs::LogError;
 use sart_telemetry::{Health, LogOptions, Readiness, TelemetryServer};
@@ -227,8 +228,9 @@ fn serve_api(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let service = BgpServiceServer::new(api);
-        let server = tonic::transport::Server::builder().add_service(service);
+        let next_hops = NextHopServiceServer::new(api.clone());
+        let mut server = tonic::transport::Server::builder();
+        let server = server.add_service(BgpServiceServer::new(api)).add_service(next_hops);
         if let Err(error) = server.serve_with_incoming_shutdown(listener, stop).await {
             tracing::error!(%error, "the API stopped");
         }

@@ -27,6 +27,7 @@ pub struct Metrics {
     reloads: Family<Labels, Counter>,
     refused: Family<Labels, Counter>,
     established: Gauge,
+    tracker: Gauge,
     peers: Arc<Peers>,
 }
 
@@ -53,6 +54,11 @@ impl Metrics {
             "connections_refused",
             "Connections dropped before they were used, by reason",
             self.refused.clone(),
+        );
+        registry.register(
+            "next_hop_tracker",
+            "1 while a route manager tracks next hops",
+            self.tracker.clone(),
         );
         registry.register("established", "Sessions in Established", self.established.clone());
         registry.register_collector(Box::new(Arc::clone(&self.peers)));
@@ -88,6 +94,11 @@ impl Metrics {
     /// A neighbor is configured no more: nothing is shown of it.
     pub fn forget(&self, peer: IpAddr) {
         self.peers.forget(peer);
+    }
+
+    /// A next hop tracker came or went.
+    pub fn tracker(&self, there: bool) {
+        self.tracker.set(i64::from(there));
     }
 
     /// A watcher was too slow.

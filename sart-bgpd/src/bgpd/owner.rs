@@ -3,6 +3,7 @@
 
 mod carry_out;
 mod handle;
+mod track;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use sart_bgp::family::Family;
 use sart_bgp::session::{ConnId, ConnectionEnd};
-use sart_bgp::speaker::{BestPath, LocalAddresses, NeighborView, Speaker, SpeakerInput};
+use sart_bgp::speaker::{BestPath, HopChanges, LocalAddresses, NeighborView, Speaker, SpeakerInput};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -25,6 +26,7 @@ use super::metrics::Metrics;
 use super::watch::Watchers;
 
 pub use self::handle::{Handle, Stopped};
+pub use self::track::Busy;
 
 /// Events that may wait for the owner; each connection has at most one buffer of at most 256 KiB among them.
 const EVENT_QUEUE: usize = 256;
@@ -124,6 +126,9 @@ pub struct Owner {
     /// Somebody watches best paths, so that the speaker works them out.
     feeding: bool,
     neighbors: Watchers<NeighborEvent, ()>,
+    /// The one next hop tracker, by number.
+    tracker: Option<u64>,
+    hop_changes: Watchers<HopChanges, ()>,
     metrics: Metrics,
     /// When each neighbour's faulty UPDATEs were last logged, and how many were not since.
     fault_logged: HashMap<IpAddr, (Instant, u64)>,
@@ -157,6 +162,8 @@ impl Owner {
             best_paths: Watchers::new(),
             feeding: false,
             neighbors: Watchers::new(),
+            tracker: None,
+            hop_changes: Watchers::new(),
             metrics,
             fault_logged: HashMap::new(),
         };

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use super::config::{Config, Family, Subscriber};
 use super::kernel::Kernel;
 use super::metrics::Metrics;
+use super::next_hops::NextHops;
 use super::source::{Follow, Origin, SourceEvent, follow};
 
 /// Events waiting between the sources and the loop.
@@ -46,6 +47,7 @@ pub struct Engine {
     kernel: Kernel,
     monitor: RouteMonitor,
     events: mpsc::Receiver<(Origin, SourceEvent)>,
+    next_hops: NextHops,
     failures: BTreeMap<RouteKey, String>,
     pause: Option<Duration>,
     out: Outputs,
@@ -98,7 +100,9 @@ impl Engine {
             protected: config.protected.clone(),
         };
         let kernel = Kernel::new(handle);
-        Ok(Self { channels, policy, kernel, monitor, events, failures: BTreeMap::new(), pause: None, out })
+        let next_hops = NextHops::start(config);
+        let failures = BTreeMap::new();
+        Ok(Self { channels, policy, kernel, monitor, events, next_hops, failures, pause: None, out })
     }
 
     /// Runs until cancelled; every await inside a write completes first only if the caller lets it.
@@ -109,6 +113,7 @@ impl Engine {
             tokio::select! {
                 // Without any speaker the queue is closed from the start; the kernel's changes still count.
                 Some((origin, event)) = self.events.recv() => self.take(origin, event),
+                () = self.next_hops.asked() => {}
                 changes = self.monitor.changed() => match changes {
                     Ok(changes) => self.notice(&changes),
                     Err(error) => self.resubscribe(&error).await,
@@ -179,6 +184,8 @@ impl Engine {
         if !self.look().await {
             return;
         }
+        // Before anything is written: a speaker has to hear at once that a next hop is gone.
+        self.next_hops.answer(self.kernel.routes(), &self.policy.resolve, &self.out.metrics);
         let mut decision = self.decide();
         let sweep = self.channels.iter().all(|channel| channel.rib.synced());
         let actions = plan(&decision.desired, self.kernel.routes(), sweep);
@@ -205,6 +212,7 @@ impl Engine {
             Ok(true) => {
                 self.out.metrics.dumps.inc();
                 self.out.ready.ready();
+                self.next_hops.look_again();
                 self.import();
             }
             Err(error) => {

@@ -28,6 +28,7 @@ pub struct Metrics {
     writes: Family<Label, Counter>,
     failures: Family<Label, Counter>,
     routes: Family<Label, Gauge>,
+    next_hops: Family<Label, Gauge>,
 }
 
 impl Metrics {
@@ -41,6 +42,8 @@ impl Metrics {
         registry.register("kernel_writes", "Route writes asked of the kernel", metrics.writes.clone());
         registry.register("kernel_failures", "Failed netlink operations", metrics.failures.clone());
         registry.register("routes", "Routes by state", metrics.routes.clone());
+        let help = "Next hops that speakers ask about, by state";
+        registry.register("next_hops", help, metrics.next_hops.clone());
         metrics
     }
 
@@ -50,6 +53,12 @@ impl Metrics {
 
     pub(super) fn failure(&self, kind: &'static str) {
         self.failures.get_or_create(&Label { kind }).inc();
+    }
+
+    pub(super) fn next_hops(&self, reachable: usize, unreachable: usize) {
+        for (kind, count) in [("reachable", reachable), ("unreachable", unreachable)] {
+            self.next_hops.get_or_create(&Label { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     pub(super) fn routes(&self, decision: &Decision) {

@@ -10,6 +10,10 @@ mod decision;
 #[cfg(test)]
 mod establish;
 #[cfg(test)]
+mod extended_next_hop;
+#[cfg(test)]
+mod fib;
+#[cfg(test)]
 #[expect(dead_code, reason = "shared with the daemon's own tests, which use more of it")]
 #[path = "../bgpd/fixture.rs"]
 mod fixture;
@@ -19,6 +23,8 @@ mod guards;
 mod malformed;
 #[cfg(test)]
 mod marks;
+#[cfg(test)]
+mod next_hops;
 #[cfg(test)]
 mod packing;
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Next hops: one number for each, how far it is, and who has to watch it. Must never look up a route itself.
+//! Next hops: one number for each, and how far it is. Must never look up a route itself.
 
 use core::net::IpAddr;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use super::track::{HopState, Track};
 use crate::wire::attr::NextHop;
 
 /// A next hop. [`HopId::NONE`] stands for "none" on an own path and for "our own address" on the way out.
@@ -13,20 +14,25 @@ impl HopId {
     pub(crate) const NONE: Self = Self(0);
 }
 
-/// What a next hop tracker has to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HopWatch {
-    /// Say with [`super::Rib::set_igp_metric`] how far this address is, now and at every change.
-    Begin(IpAddr),
-    /// No route has it any more.
-    End(IpAddr),
+/// The next hops whose distance changed, by number.
+#[derive(Debug, Default)]
+pub(crate) struct ChangedHops(Vec<bool>);
+
+impl ChangedHops {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn holds(&self, id: HopId) -> bool {
+        self.0.get(id.0 as usize).copied().unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Hop {
     next_hop: NextHop,
     refs: u32,
-    /// `None` while nobody knows a way there.
+    /// `None` while it cannot be reached.
     metric: Option<u32>,
 }
 
@@ -35,22 +41,25 @@ pub(crate) struct Hops {
     hops: Vec<Option<Hop>>,
     numbers: HashMap<NextHop, HopId>,
     free: Vec<HopId>,
-    known: HashMap<IpAddr, u32>,
-    /// Next hops count only while their distance is known.
-    tracking: bool,
-    watches: Vec<HopWatch>,
+    /// Every address in use, and how many numbers share it.
+    addresses: BTreeMap<IpAddr, u32>,
+    /// Distances that the configuration names.
+    configured: HashMap<IpAddr, u32>,
+    track: Track,
 }
 
 impl Hops {
     pub(crate) fn new(tracking: bool) -> Self {
-        // Number 0 is nobody's.
+        let mut track = Track::default();
+        track.switch(tracking, core::iter::empty());
         Self {
+            // Number 0 is nobody's.
             hops: vec![None],
             numbers: HashMap::new(),
             free: Vec::new(),
-            known: HashMap::new(),
-            tracking,
-            watches: Vec::new(),
+            addresses: BTreeMap::new(),
+            configured: HashMap::new(),
+            track,
         }
     }
 
@@ -67,8 +76,10 @@ impl Hops {
         });
         self.hops[id.0 as usize] = Some(hop);
         self.numbers.insert(next_hop, id);
-        if self.tracking {
-            self.watches.push(HopWatch::Begin(next_hop.address));
+        let sharing = self.addresses.entry(next_hop.address).or_default();
+        *sharing += 1;
+        if *sharing == 1 {
+            self.track.note(next_hop.address);
         }
         id
     }
@@ -89,8 +100,12 @@ impl Hops {
         self.hops[id.0 as usize] = None;
         self.numbers.remove(&next_hop);
         self.free.push(id);
-        if self.tracking && !self.numbers.keys().any(|other| other.address == next_hop.address) {
-            self.watches.push(HopWatch::End(next_hop.address));
+        let left = self.addresses.get(&next_hop.address).copied().unwrap_or_default();
+        if left > 1 {
+            self.addresses.insert(next_hop.address, left - 1);
+        } else {
+            self.addresses.remove(&next_hop.address);
+            self.track.note(next_hop.address);
         }
     }
 
@@ -106,43 +121,73 @@ impl Hops {
         }
     }
 
+    /// A tracker says whether there is a way; how far it is the configuration says better.
     fn metric_of(&self, address: IpAddr) -> Option<u32> {
-        self.known.get(&address).copied().or((!self.tracking).then_some(0))
+        let tracked = self.track.distance(address)?;
+        Some(self.configured.get(&address).copied().unwrap_or(tracked))
     }
 
-    /// Notes a distance. The next hops that it changes.
-    pub(crate) fn set(&mut self, address: IpAddr, metric: Option<u32>) -> Vec<HopId> {
+    /// Notes a configured distance. The next hops that it changes.
+    pub(crate) fn set(&mut self, address: IpAddr, metric: Option<u32>) -> ChangedHops {
         match metric {
-            Some(metric) => self.known.insert(address, metric),
-            None => self.known.remove(&address),
+            Some(metric) => self.configured.insert(address, metric),
+            None => self.configured.remove(&address),
         };
-        self.renew(|hop| hop.address == address)
+        self.renew()
     }
 
     /// Switches tracking. The next hops that it changes.
-    pub(crate) fn track(&mut self, tracking: bool) -> Vec<HopId> {
-        if self.tracking != tracking {
-            self.tracking = tracking;
-            let watch = if tracking { HopWatch::Begin } else { HopWatch::End };
-            self.watches.extend(self.hops.iter().flatten().map(|hop| watch(hop.next_hop.address)));
-        }
-        self.renew(|_| true)
+    pub(crate) fn track(&mut self, tracking: bool) -> ChangedHops {
+        self.track.switch(tracking, self.addresses.keys().copied());
+        self.renew()
     }
 
-    fn renew(&mut self, which: impl Fn(&NextHop) -> bool) -> Vec<HopId> {
-        let mut changed = Vec::new();
+    /// A tracker takes up its work, or has gone away. The next hops that it changes.
+    pub(crate) fn attend(&mut self, there: bool) -> ChangedHops {
+        self.track.attend(there, self.addresses.keys().copied());
+        self.renew()
+    }
+
+    /// Takes answers of the tracker over. The next hops that they change.
+    pub(crate) fn answer(&mut self, answers: &[(IpAddr, Option<u32>)]) -> ChangedHops {
+        self.track.answer(answers);
+        self.renew()
+    }
+
+    /// What the tracker has to be told since the last call.
+    pub(crate) fn take_changes(&mut self) -> super::HopChanges {
+        let addresses = &self.addresses;
+        self.track.take_changes(|address| addresses.contains_key(&address))
+    }
+
+    /// Whether a next hop in use has never been answered for.
+    pub(crate) fn awaits(&self) -> bool {
+        self.addresses.keys().any(|address| self.track.state(*address) == HopState::Unanswered)
+    }
+
+    /// Every address in use and what is known of it.
+    pub(crate) fn states(&self) -> impl Iterator<Item = (IpAddr, HopState)> {
+        let metric = |address| self.configured.get(&address).copied();
+        self.addresses.keys().map(move |address| {
+            let state = self.track.state(*address);
+            match (state, metric(*address)) {
+                (HopState::Reachable(_), Some(metric)) => (*address, HopState::Reachable(metric)),
+                _ => (*address, state),
+            }
+        })
+    }
+
+    fn renew(&mut self) -> ChangedHops {
+        let mut changed = ChangedHops::default();
         for number in 0..self.hops.len() {
-            let Some(hop) = self.hops[number].filter(|hop| which(&hop.next_hop)) else { continue };
+            let Some(hop) = self.hops[number] else { continue };
             let metric = self.metric_of(hop.next_hop.address);
             if metric != hop.metric {
                 self.hops[number] = Some(Hop { metric, ..hop });
-                changed.push(HopId(number as u32));
+                changed.0.resize(self.hops.len(), false);
+                changed.0[number] = true;
             }
         }
         changed
-    }
-
-    pub(crate) fn take_watches(&mut self) -> Vec<HopWatch> {
-        core::mem::take(&mut self.watches)
     }
 }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::Rib;
 use super::choice::Choice;
-use super::hops::HopId;
+use super::hops::{ChangedHops, HopId};
 use super::import::{self, Refusal};
 use super::key::{Key, TABLES};
 use super::sets::SetId;
@@ -362,14 +362,14 @@ impl Rib {
     }
 
     /// Runs the decision process for every prefix with a path over one of these next hops.
-    pub(super) fn decide_over(&mut self, hops: &[HopId]) {
+    pub(super) fn decide_over(&mut self, hops: &ChangedHops) {
         if hops.is_empty() {
             return;
         }
         for at in 0..TABLES {
             for dest in self.tables[at].all() {
                 let concerned =
-                    self.tables[at].paths(dest).any(|path| hops.contains(&self.sets.summary(path.set).hop));
+                    self.tables[at].paths(dest).any(|path| hops.holds(self.sets.summary(path.set).hop));
                 if concerned {
                     let before = self.tables[at].best(dest).copied();
                     self.decide(at, dest, before);

@@ -9,3 +9,4 @@ mod limit;
 mod policy;
 mod several;
 pub(super) mod stage;
+mod tracking;

@@ -39,6 +39,8 @@ pub struct Path {
     pub next_hop: Option<IpAddr>,
     /// Why it may not be used.
     pub refused: Option<Refusal>,
+    /// Its next hop can be reached, as far as anybody knows.
+    pub reachable: bool,
     /// When it last changed, to a sixteenth of a second.
     pub changed_at: Duration,
 }
@@ -107,6 +109,7 @@ impl Rib {
             attributes: Arc::new(self.sets.attributes(path.set)),
             next_hop: self.hops.get(self.sets.summary(path.set).hop).map(|hop| hop.address),
             refused: Refusal::of(path.refused),
+            reachable: self.hops.metric(self.sets.summary(path.set).hop).is_some(),
             changed_at: Duration::from_millis(u64::from(path.time) * 1000 / 16),
         };
         Destination {

@@ -277,13 +277,13 @@ impl Speaker {
             decision: global.decision,
             reject_as_sets: global.reject_as_sets,
             transit: global.transit,
+            track_next_hops: global.track_next_hops,
             ..RibConfig::new(global.asn, global.router_id)
         };
-        let running = self.running.get_or_insert_with(|| Running {
-            global: global.clone(),
-            policy: config.policy.clone(),
-            source: source.clone(),
-            rib: Rib::new(rules.clone(), self.seed),
+        let running = self.running.get_or_insert_with(|| {
+            let mut rib = Rib::new(rules.clone(), self.seed);
+            rib.attend_next_hops(self.tracked);
+            Running { global: global.clone(), policy: config.policy.clone(), source: source.clone(), rib }
         });
         let metrics = &global.next_hop_metrics;
         let known = core::mem::replace(&mut running.global, global.clone()).next_hop_metrics;

@@ -40,6 +40,9 @@ impl Speaker {
                 }
             }
             SpeakerInput::Sent { conn, octets } => self.sent(conn, octets),
+            SpeakerInput::TrackerUp => self.attend(true),
+            SpeakerInput::TrackerDown => self.attend(false),
+            SpeakerInput::NextHops { answers } => self.on_rib(|rib| rib.answer_next_hops(answers)),
             SpeakerInput::Tick => self.tick(now),
         }
     }
@@ -48,6 +51,11 @@ impl Speaker {
         if let (Some(link), Some(running)) = (self.connections.get(&conn), self.running.as_mut()) {
             running.rib.sent_to(link.peer, octets);
         }
+    }
+
+    fn attend(&mut self, there: bool) {
+        self.tracked = there;
+        self.on_rib(|rib| rib.attend_next_hops(there));
     }
 
     fn tick(&mut self, now: Duration) {
@@ -192,6 +200,14 @@ impl Speaker {
         }
     }
 
+    fn ask_tracker(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let changes = running.rib.take_hop_changes();
+        if !changes.is_empty() {
+            self.outputs.push_back(SpeakerOutput::NextHops(changes));
+        }
+    }
+
     /// Sends what follows from everything that has happened.
     pub fn flush(&mut self, now: Duration) {
         self.note(now, || Step::Flush);
@@ -212,7 +228,10 @@ impl Speaker {
             neighbor.session.count_updates_sent(outgoing.messages);
             self.outputs.push_back(SpeakerOutput::Send { conn, bytes: outgoing.bytes });
         }
-        if self.settle.check(self.neighbors.values(), now) {
+        self.ask_tracker();
+        // Whoever sweeps what is not in use must not do so while a path only waits for an answer.
+        let awaits = || self.running.as_ref().is_some_and(|running| running.rib.awaits_next_hops());
+        if self.settle.check(self.neighbors.values(), awaits, now) {
             self.outputs.push_back(SpeakerOutput::Settled);
         }
     }

@@ -8,6 +8,7 @@ use crate::config::Transport;
 use crate::family::Family;
 pub use crate::family::LocalAddresses;
 pub use crate::rib::feed::BestPath;
+pub use crate::rib::{HopChanges, HopState};
 use crate::session::ConnectionEnd;
 pub use crate::session::{ConnId, SessionEvent};
 
@@ -60,6 +61,16 @@ pub enum SpeakerInput<'a> {
         conn: ConnId,
         /// Octets since the last report.
         octets: usize,
+    },
+    /// A next hop tracker takes up its work. With [`crate::config::Global::track_next_hops`] it is told every next hop by
+    /// [`SpeakerOutput::NextHops`], then every change.
+    TrackerUp,
+    /// The tracker has gone away: its last answers stay in force until the next one.
+    TrackerDown,
+    /// The tracker says how far next hops are.
+    NextHops {
+        /// Each with its distance, or `None` if nothing leads there. What was not asked for is ignored.
+        answers: &'a [(IpAddr, Option<u32>)],
     },
     /// Time passed; `now` says how much.
     Tick,
@@ -116,6 +127,9 @@ pub enum SpeakerOutput {
         /// The family.
         family: Family,
     },
+    /// For the tracker: what to begin and end watching. Only between [`SpeakerInput::TrackerUp`] and
+    /// [`SpeakerInput::TrackerDown`].
+    NextHops(HopChanges),
     /// [`super::Speaker::is_settled`] became true: what is not in the RIB by now may be swept from a kernel.
     Settled,
 }

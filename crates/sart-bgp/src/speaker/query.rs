@@ -9,7 +9,10 @@ use super::{NeighborView, PathFilter, PathView, QueryError, Running, Speaker, Ta
 use crate::config::{Global, Transport};
 use crate::family::Family;
 use crate::rib::feed::BestPath;
-use crate::rib::{Cursor, Destination, Path, Route};
+use crate::rib::{Cursor, Destination, HopState, Path, Route};
+
+/// Why an accepted path is not used while next hops are tracked.
+const NEXT_HOP_UNREACHABLE: &str = "next_hop_unreachable";
 
 impl Speaker {
     /// Identity and switches; `None` while no configuration has been applied.
@@ -87,6 +90,12 @@ impl Speaker {
     ) -> Result<(Vec<PathView>, Option<Cursor>), QueryError> {
         self.check(table)?;
         Ok(self.rows((table, filter), cursor, at_most, now))
+    }
+
+    /// Every next hop of a route and what is known of it, in order of address.
+    #[must_use]
+    pub fn next_hops(&self) -> Vec<(IpAddr, HopState)> {
+        self.running.iter().flat_map(|running| running.rib.next_hops()).collect()
     }
 
     /// How many prefixes are known.
@@ -197,6 +206,7 @@ impl Running {
     }
 
     fn view(&self, prefix: &IpNet, destination: &Destination, path: &Path, now: Duration) -> PathView {
+        let unreachable = (!path.reachable).then_some(NEXT_HOP_UNREACHABLE);
         PathView {
             prefix: *prefix,
             path_id: path.id,
@@ -206,7 +216,7 @@ impl Running {
             peer_asn: path.learned.map_or(self.global.asn, |learned| learned.asn),
             best: destination.best() == Some(path),
             multipath: destination.multipath().any(|chosen| chosen == path),
-            refused: path.refused.map(crate::rib::Refusal::reason),
+            refused: path.refused.map(crate::rib::Refusal::reason).or(unreachable),
             age: now.saturating_sub(path.changed_at),
         }
     }

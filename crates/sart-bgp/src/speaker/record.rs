@@ -134,6 +134,15 @@ pub enum Step {
         /// How many octets.
         octets: usize,
     },
+    /// [`SpeakerInput::TrackerUp`].
+    TrackerUp,
+    /// [`SpeakerInput::TrackerDown`].
+    TrackerDown,
+    /// [`SpeakerInput::NextHops`].
+    NextHops {
+        /// Each with its distance; none is unreachable.
+        answers: Vec<(IpAddr, Option<u32>)>,
+    },
     /// [`SpeakerInput::Tick`].
     Tick,
     /// [`Speaker::flush`].
@@ -193,6 +202,9 @@ impl From<&SpeakerInput<'_>> for Step {
             SpeakerInput::Received { conn, bytes } => Self::Received { conn, bytes: bytes.to_vec() },
             SpeakerInput::Closed { conn, end } => Self::Closed { conn, end },
             SpeakerInput::Sent { conn, octets } => Self::Sent { conn, octets },
+            SpeakerInput::TrackerUp => Self::TrackerUp,
+            SpeakerInput::TrackerDown => Self::TrackerDown,
+            SpeakerInput::NextHops { answers } => Self::NextHops { answers: answers.to_vec() },
             SpeakerInput::Tick => Self::Tick,
         }
     }

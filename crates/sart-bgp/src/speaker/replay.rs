@@ -152,6 +152,9 @@ impl Replay {
             Step::Received { conn, bytes } => SpeakerInput::Received { conn: *conn, bytes },
             Step::Closed { conn, end } => SpeakerInput::Closed { conn: *conn, end: *end },
             Step::Sent { conn, octets } => SpeakerInput::Sent { conn: *conn, octets: *octets },
+            Step::TrackerUp => SpeakerInput::TrackerUp,
+            Step::TrackerDown => SpeakerInput::TrackerDown,
+            Step::NextHops { answers } => SpeakerInput::NextHops { answers },
             Step::Tick => SpeakerInput::Tick,
             _ => return change(speaker, step, now),
         };
@@ -211,6 +214,12 @@ impl fmt::Display for SpeakerOutput {
                 path.next_hops.iter().try_for_each(|next_hop| write!(f, " {next_hop}"))
             }
             Self::EndOfRib { peer, family } => write!(f, "end-of-rib {peer} {family}"),
+            Self::NextHops(changes) => {
+                f.write_str("next-hops begin")?;
+                changes.begin.iter().try_for_each(|address| write!(f, " {address}"))?;
+                f.write_str(" end")?;
+                changes.end.iter().try_for_each(|address| write!(f, " {address}"))
+            }
             Self::Settled => f.write_str("settled"),
         }
     }

@@ -41,15 +41,17 @@ impl Settle {
         neighbors.filter_map(waits_until).filter(|until| *until > looked).chain([limit]).min()
     }
 
-    /// Looks again. Whether it has just become true. Without neighbours there is nobody to wait for yet, so the limit
+    /// Looks again. Whether it has just become true; not while a path `awaits` a word about its next hop. Without neighbours there is nobody to wait for yet, so the limit
     /// alone counts.
     pub(super) fn check<'a>(
         &mut self,
         mut neighbors: impl ExactSizeIterator<Item = &'a Neighbor>,
+        awaits: impl FnOnce() -> bool,
         now: Duration,
     ) -> bool {
         let Self::Until(limit, _) = *self else { return false };
-        let done = now >= limit || (neighbors.len() > 0 && neighbors.all(|neighbor| told_all(neighbor, now)));
+        let told = neighbors.len() > 0 && neighbors.all(|neighbor| told_all(neighbor, now));
+        let done = now >= limit || (told && !awaits());
         *self = if done { Self::Done } else { Self::Until(limit, now) };
         done
     }

@@ -10,3 +10,4 @@ mod lossy;
 mod path_rules;
 mod regressions;
 mod session_rules;
+mod tracking;

@@ -121,7 +121,7 @@ pub struct PathView {
     pub best: bool,
     /// Member of the multipath set.
     pub multipath: bool,
-    /// Why the import rules refuse it (Adj-RIB-In only).
+    /// Why it is not used: an import rule refuses it (Adj-RIB-In only), or its next hop cannot be reached.
     pub refused: Option<&'static str>,
     /// Time since the path last changed; zero in Adj-RIB-Out.
     pub age: Duration,

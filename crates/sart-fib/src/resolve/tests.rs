@@ -99,3 +99,29 @@ fn of_two_routes_to_one_prefix_the_lower_metric_resolves() {
     kernel[0].route.key.metric = 100;
     assert_eq!(resolve(&kernel, "9.9.9.9"), Ok(vec![leg(Some("10.0.1.1"), 4)]));
 }
+
+fn metered(prefix: &str, metric: u32, legs: Vec<Leg>) -> KernelRoute {
+    let mut found = route(prefix, 4, legs);
+    found.route.key.metric = metric;
+    found
+}
+
+#[test]
+fn criterion_19_a_next_hop_is_as_far_as_the_metric_of_its_route_and_at_0_on_a_link() {
+    let over = |gateway: &str| vec![leg(Some(gateway), 3)];
+    let kernel = [
+        metered("10.0.0.0/24", 0, vec![leg(None, 3)]),
+        metered("fd00::/64", 256, vec![leg(None, 3)]),
+        metered("fd01::/64", 7, vec![leg(None, 4)]),
+        metered("9.9.9.0/24", 30, over("10.0.0.1")),
+        metered("9.9.9.9/32", 50, over("10.0.0.2")),
+        metered("fd09::/64", 1024, over("fd00::1")),
+        metered("0.0.0.0/0", 0, over("10.0.0.1")),
+    ];
+    let resolver = Resolver::new(&kernel, &ResolveOptions::default());
+    let far = |address: &str| resolver.distance(ip(address));
+    assert_eq!([far("10.0.0.7"), far("fd00::7"), far("fd01::7")], [Ok(0), Ok(0), Ok(7)]);
+    assert_eq!([far("9.9.9.8"), far("9.9.9.9"), far("fd09::9")], [Ok(30), Ok(50), Ok(1024)]);
+    assert_eq!(far("8.8.8.8"), Err(Unresolved::OnlyDefault(ip("8.8.8.8"))));
+    assert_eq!(far("fd0a::1"), Err(Unresolved::NoRoute(ip("fd0a::1"))));
+}

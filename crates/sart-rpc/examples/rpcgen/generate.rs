@@ -7,7 +7,7 @@ use anyhow::Context as _;
 /// Compiles every .proto of this crate into `out/sart.v1.rs`.
 pub fn generate(out: &Path) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
-    let sources = ["bgp", "policy", "fib", "cni"].map(|name| format!("sart/v1/{name}.proto"));
+    let sources = ["bgp", "policy", "next_hop", "fib", "cni"].map(|name| format!("sart/v1/{name}.proto"));
     let files = protox::compile(sources, [&root]).context("compile the .proto files")?;
     tonic_prost_build::configure()
         .out_dir(out)

@@ -396,6 +396,10 @@ pub struct Global {
     /// chain of its own, import ranges (for import), and no transit (for export).
     #[prost(bool, tag = "20")]
     pub ebgp_requires_policy: bool,
+    /// A path counts only while a tracker (NextHopService) says that its next hop can be reached (RFC 4271 section 9.1.2), at the
+    /// distance that it says unless `next_hop_metrics` names one. Off, every next hop counts as reachable.
+    #[prost(bool, tag = "30")]
+    pub track_next_hops: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NextHopMetric {
@@ -2766,6 +2770,470 @@ pub mod bgp_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "sart.v1.BgpService";
     impl<T> tonic::server::NamedService for BgpServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NextHopChanges {
+    /// Answer for these, now and at every change.
+    #[prost(string, repeated, tag = "1")]
+    pub begin: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// No route has these any more.
+    #[prost(string, repeated, tag = "2")]
+    pub end: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NextHopAnswers {
+    #[prost(message, repeated, tag = "1")]
+    pub answers: ::prost::alloc::vec::Vec<NextHopAnswer>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NextHopAnswer {
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    /// How far it is (the interior metric of RFC 4271 section 9.1.2.2 e); unset if nothing leads there.
+    #[prost(uint32, optional, tag = "2")]
+    pub metric: ::core::option::Option<u32>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListNextHopsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListNextHopsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub next_hops: ::prost::alloc::vec::Vec<NextHop>,
+    /// A tracker is connected.
+    #[prost(bool, tag = "2")]
+    pub tracked: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NextHop {
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    #[prost(enumeration = "NextHopState", tag = "2")]
+    pub state: i32,
+    /// Only while reachable.
+    #[prost(uint32, tag = "3")]
+    pub metric: u32,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NextHopState {
+    Unspecified = 0,
+    Reachable = 1,
+    Unreachable = 2,
+    /// No tracker has said anything about it yet; not used.
+    Unanswered = 3,
+}
+impl NextHopState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NEXT_HOP_STATE_UNSPECIFIED",
+            Self::Reachable => "NEXT_HOP_STATE_REACHABLE",
+            Self::Unreachable => "NEXT_HOP_STATE_UNREACHABLE",
+            Self::Unanswered => "NEXT_HOP_STATE_UNANSWERED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NEXT_HOP_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "NEXT_HOP_STATE_REACHABLE" => Some(Self::Reachable),
+            "NEXT_HOP_STATE_UNREACHABLE" => Some(Self::Unreachable),
+            "NEXT_HOP_STATE_UNANSWERED" => Some(Self::Unanswered),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod next_hop_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct NextHopServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl NextHopServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> NextHopServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> NextHopServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            NextHopServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// A route manager takes up the tracking. With `Global.track_next_hops` it is told every next hop in use, then every
+        /// change; it answers each one, and again whenever the answer changes. One tracker at a time (ALREADY_EXISTS). When it goes
+        /// away its last answers stay in force; the next one is told everything again.
+        pub async fn track(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::NextHopAnswers>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::NextHopChanges>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sart.v1.NextHopService/Track",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sart.v1.NextHopService", "Track"));
+            self.inner.streaming(req, path, codec).await
+        }
+        /// Every next hop in use and what is known of it, in order of address.
+        pub async fn list(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListNextHopsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListNextHopsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sart.v1.NextHopService/List",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sart.v1.NextHopService", "List"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod next_hop_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with NextHopServiceServer.
+    #[async_trait]
+    pub trait NextHopService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Track method.
+        type TrackStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::NextHopChanges, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// A route manager takes up the tracking. With `Global.track_next_hops` it is told every next hop in use, then every
+        /// change; it answers each one, and again whenever the answer changes. One tracker at a time (ALREADY_EXISTS). When it goes
+        /// away its last answers stay in force; the next one is told everything again.
+        async fn track(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::NextHopAnswers>>,
+        ) -> std::result::Result<tonic::Response<Self::TrackStream>, tonic::Status>;
+        /// Every next hop in use and what is known of it, in order of address.
+        async fn list(
+            &self,
+            request: tonic::Request<super::ListNextHopsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListNextHopsResponse>,
+            tonic::Status,
+        >;
+    }
+    #[derive(Debug)]
+    pub struct NextHopServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> NextHopServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for NextHopServiceServer<T>
+    where
+        T: NextHopService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/sart.v1.NextHopService/Track" => {
+                    #[allow(non_camel_case_types)]
+                    struct TrackSvc<T: NextHopService>(pub Arc<T>);
+                    impl<
+                        T: NextHopService,
+                    > tonic::server::StreamingService<super::NextHopAnswers>
+                    for TrackSvc<T> {
+                        type Response = super::NextHopChanges;
+                        type ResponseStream = T::TrackStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::NextHopAnswers>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NextHopService>::track(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TrackSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sart.v1.NextHopService/List" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSvc<T: NextHopService>(pub Arc<T>);
+                    impl<
+                        T: NextHopService,
+                    > tonic::server::UnaryService<super::ListNextHopsRequest>
+                    for ListSvc<T> {
+                        type Response = super::ListNextHopsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListNextHopsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NextHopService>::list(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for NextHopServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "sart.v1.NextHopService";
+    impl<T> tonic::server::NamedService for NextHopServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -64,6 +64,7 @@ pub(super) fn global(proto: &v1::Global) -> Result<Global, Status> {
     global.cluster_id = cluster_id.map(|id| router_id("global.cluster_id", id)).transpose()?;
     global.reject_as_sets = proto.reject_as_sets;
     global.graceful_shutdown = proto.graceful_shutdown;
+    global.track_next_hops = proto.track_next_hops;
     for metric in &proto.next_hop_metrics {
         let address = super::address("global.next_hop_metrics[].address", &metric.address)?;
         if global.next_hop_metrics.insert(address, metric.metric).is_some() {

@@ -39,6 +39,7 @@ pub(super) fn global(global: &Global) -> v1::Global {
         ebgp_requires_policy: global.ebgp_requires_policy,
         prefer_oldest: global.decision.prefer_oldest,
         graceful_shutdown: global.graceful_shutdown,
+        track_next_hops: global.track_next_hops,
         next_hop_metrics: global.next_hop_metrics.iter().map(next_hop_metric).collect(),
     }
 }

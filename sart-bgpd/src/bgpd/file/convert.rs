@@ -90,6 +90,7 @@ fn global(raw: &RawConfig, overrides: Overrides, marks: &mut Marks) -> Result<Gl
     global.import = import(raw, marks)?;
     global.reject_as_sets = raw.reject_as_sets;
     global.graceful_shutdown = raw.graceful_shutdown;
+    global.track_next_hops = raw.track_next_hops;
     for raw in &raw.next_hop_metrics {
         let address: IpAddr = value("next_hop_metrics[].address", &raw.address, "an IPv4 or IPv6 address")?;
         if global.next_hop_metrics.insert(address, raw.metric).is_some() {

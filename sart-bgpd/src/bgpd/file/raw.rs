@@ -40,6 +40,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) graceful_shutdown: bool,
     #[serde(default)]
+    pub(super) track_next_hops: bool,
+    #[serde(default)]
     pub(super) next_hop_metrics: Vec<RawMetric>,
     pub(super) fib_endpoint: Option<Spanned<String>>,
     pub(super) fib_table: Option<Spanned<u32>>,

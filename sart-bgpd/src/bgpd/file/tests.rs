@@ -67,6 +67,15 @@ fn flags_replace_the_files_identity() {
 }
 
 #[test]
+fn next_hops_are_tracked_only_where_the_file_says_so() {
+    let base = "asn: 1\nrouter_id: 1.1.1.1\n";
+    let tracked = |text: &str| parse(text, Overrides::default()).unwrap().config.global.track_next_hops;
+    assert!(!tracked(base));
+    assert!(tracked(&format!("{base}track_next_hops: true\n")));
+    assert!(refuse(&format!("{base}track_next_hops: maybe\n")).starts_with("3: track_next_hops: "));
+}
+
+#[test]
 fn import_ranges_and_transit_narrow_the_default() {
     let text = "asn: 1\nrouter_id: 1.1.1.1\nimport_ranges: [10.0.0.0/8]\ntransit: local_only\n";
     let global = parse(text, Overrides::default()).unwrap().config.global;

@@ -53,6 +53,7 @@ impl Owner {
                 SpeakerOutput::EndOfRib { peer, family } => {
                     tracing::info!(%peer, %family, "the neighbor has sent all its routes");
                 }
+                SpeakerOutput::NextHops(changes) => self.tell_tracker(&changes),
                 SpeakerOutput::Settled => self.tell_best_paths(&BestPathEvent::Settled, |_| true),
             }
         }
@@ -139,7 +140,7 @@ impl Owner {
         self.count_slow("best_paths", slow);
     }
 
-    fn count_slow(&self, stream: &'static str, slow: usize) {
+    pub(super) fn count_slow(&self, stream: &'static str, slow: usize) {
         for _ in 0..slow {
             tracing::warn!(stream, "ended a watcher that read too slowly");
             self.metrics.watcher_dropped(stream);

@@ -122,7 +122,7 @@ impl Handle {
         Ok(Ok(stream::iter(rows).chain(rest.flatten())))
     }
 
-    async fn with_owner<T, F>(&self, call: F) -> Result<T, Stopped>
+    pub(super) async fn with_owner<T, F>(&self, call: F) -> Result<T, Stopped>
     where
         T: Send + 'static,
         F: FnOnce(&mut Owner) -> T + Send + 'static,

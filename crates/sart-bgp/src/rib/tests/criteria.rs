@@ -8,11 +8,11 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::stage::{
     NOW, OWN_AS, announce, announce_as, best, changes, context, ip, neighbor, net, path, rib, rules, told,
-    up, withdraw, withdraw_as,
+    up, withdraw_as,
 };
 use crate::config::DecisionRules;
 use crate::family::Family;
-use crate::rib::{HopWatch, Outgoing, PeerConfig, Refusal, Rib, RibConfig};
+use crate::rib::{Outgoing, PeerConfig, Refusal, Rib, RibConfig};
 use crate::wire::attr::{AsPath, Attributes, NextHop, Segment, SegmentKind};
 use crate::wire::frame::Framer;
 use crate::wire::message::MessageKind;
@@ -125,30 +125,6 @@ fn criterion_16_loops_and_what_is_configured_to_be_refused_is_absent_and_counted
         assert_eq!(best(&rib, P), None, "{expected:?}");
         assert_eq!(rib.counts(ip(1)).0.refused, [(expected, 1)].into());
     }
-}
-
-#[test]
-fn criterion_19_a_path_whose_next_hop_cannot_be_reached_is_not_best_until_it_can() {
-    let mut rib = rib(RibConfig { track_next_hops: true, ..rules() });
-    up(&mut rib, 3, 65003);
-    for (last, hops) in [(1, vec![65001]), (2, vec![65002, 9])] {
-        up(&mut rib, last, 65000 + u32::from(last));
-        announce(&mut rib, last, P, path(&hops));
-    }
-    assert_eq!(rib.take_hop_watches(), [HopWatch::Begin(ip(1)), HopWatch::Begin(ip(2))]);
-    assert_eq!((best(&rib, P), changes(&rib.flush(), 3)), (None, (vec![], vec![])));
-    rib.set_igp_metric(ip(2), Some(10));
-    assert_eq!((best(&rib, P), changes(&rib.flush(), 3).0), (Some(2), vec![P.to_owned()]));
-    rib.set_igp_metric(ip(1), Some(10));
-    assert_eq!(best(&rib, P), Some(1), "the shorter path can be reached now");
-    rib.set_igp_metric(ip(1), None);
-    assert_eq!(best(&rib, P), Some(2));
-    rib.set_igp_metric(ip(2), None);
-    rib.flush();
-    assert_eq!(best(&rib, P), None);
-    withdraw(&mut rib, 2, P);
-    rib.flush();
-    assert_eq!(rib.take_hop_watches(), [HopWatch::End(ip(2))]);
 }
 
 /// The ROUTE-REFRESH messages for one neighbour out of a flush.

@@ -34,6 +34,7 @@ fn config(asn: u32) -> Config {
     global.import.accept_all = true;
     global.ebgp_requires_policy = false;
     global.transit = crate::config::TransitPolicy::Full;
+    global.track_next_hops = true;
     global.next_hop_metrics.insert("192.0.2.9".parse().unwrap(), 7);
     let mut neighbor = NeighborConfig::new("a", PEER.parse().unwrap(), asn);
     neighbor.passive = true;
@@ -118,11 +119,15 @@ fn story(room: usize) -> (Vec<SpeakerOutput>, Vec<String>) {
     let peer: IpAddr = PEER.parse().unwrap();
     let conn = ConnId(1);
     story.act(|speaker, now| speaker.apply_config(config(65_001), now)).unwrap();
+    story.input(SpeakerInput::TrackerUp);
     let local = LocalAddresses::of("192.0.2.1".parse().unwrap());
     story.input(SpeakerInput::Accepted { conn, peer: SocketAddr::new(peer, 40_000), local });
     for bytes in [open(), keepalive(), update(0..200), update(3..9)] {
         story.input(SpeakerInput::Received { conn, bytes: &bytes });
     }
+    story
+        .input(SpeakerInput::NextHops { answers: &[(peer, Some(3)), ("192.0.2.77".parse().unwrap(), None)] });
+    story.input(SpeakerInput::TrackerDown);
     assert_eq!(story.speaker.neighbors(story.now)[0].state, SessionState::Established);
     assert_eq!(story.speaker.neighbors(story.now)[0].prefixes_accepted, 200);
     story.act(|speaker, _| speaker.set_fed(false));

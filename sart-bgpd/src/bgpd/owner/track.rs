@@ -1,0 +1,89 @@
+//! The one next hop tracker: what it is told, what it says, and its end. Must never void an answer because it ended.
+
+use std::net::IpAddr;
+
+use sart_bgp::speaker::{HopChanges, HopState, SpeakerInput};
+
+use super::{Handle, Owner, Stopped};
+use crate::bgpd::watch::{WatchStream, Watchers};
+
+/// Another tracker is at work.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("another route manager tracks the next hops of this speaker; stop it first")]
+pub struct Busy;
+
+impl Owner {
+    fn tracker_up(&mut self) -> Result<(u64, WatchStream<HopChanges>), Busy> {
+        if self.tracker.is_some() {
+            return Err(Busy);
+        }
+        let number = self.number();
+        self.tracker = Some(number);
+        self.metrics.tracker(true);
+        let changes = self.hop_changes.subscribe((), Vec::new());
+        tracing::info!("a route manager tracks the next hops");
+        self.input(SpeakerInput::TrackerUp);
+        Ok((number, changes))
+    }
+
+    fn tracker_down(&mut self, number: u64) {
+        if self.tracker != Some(number) {
+            return;
+        }
+        self.tracker = None;
+        self.metrics.tracker(false);
+        // Whatever is left of its stream ends.
+        self.hop_changes = Watchers::new();
+        tracing::warn!("lost the route manager that tracked the next hops; its last answers stay in force");
+        self.input(SpeakerInput::TrackerDown);
+    }
+
+    fn tracker_says(&mut self, number: u64, answers: &[(IpAddr, Option<u32>)]) {
+        if self.tracker == Some(number) {
+            self.input(SpeakerInput::NextHops { answers });
+        }
+    }
+
+    pub(super) fn tell_tracker(&mut self, changes: &HopChanges) {
+        let slow = self.hop_changes.send(changes, |()| true);
+        self.count_slow("next_hops", slow);
+    }
+}
+
+impl Handle {
+    /// Takes up a tracker: its number and what it is told.
+    ///
+    /// # Errors
+    /// If the owner has stopped, or there is a tracker already.
+    pub async fn track_next_hops(&self) -> Result<Result<(u64, WatchStream<HopChanges>), Busy>, Stopped> {
+        self.with_owner(Owner::tracker_up).await
+    }
+
+    /// Takes over what tracker `number` says; nothing if it was replaced.
+    ///
+    /// # Errors
+    /// If the owner has stopped.
+    pub async fn tracker_says(
+        &self,
+        number: u64,
+        answers: Vec<(IpAddr, Option<u32>)>,
+    ) -> Result<(), Stopped> {
+        self.with_owner(move |owner| owner.tracker_says(number, &answers)).await
+    }
+
+    /// Tracker `number` is gone.
+    ///
+    /// # Errors
+    /// If the owner has stopped.
+    pub async fn tracker_down(&self, number: u64) -> Result<(), Stopped> {
+        self.with_owner(move |owner| owner.tracker_down(number)).await
+    }
+
+    /// Every next hop in use, and whether a tracker is connected.
+    ///
+    /// # Errors
+    /// If the owner has stopped.
+    pub async fn next_hops(&self) -> Result<(Vec<(IpAddr, HopState)>, bool), Stopped> {
+        self.with_owner(|owner| (owner.speaker.next_hops(), owner.tracker.is_some())).await
+    }
+}
