@@ -1,5 +1,7 @@
 //! Judges from the API server's audit log whether an address ever had two owners, and who wrote Services: a Service owns an address from the write of its status until a write without it, or its deletion.
 
+pub(super) mod pods;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

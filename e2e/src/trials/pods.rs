@@ -1,32 +1,48 @@
 //! Pods that come and go in waves while agents and controller are killed: every address has one holder at every instant, and
 //! nothing is left when they are gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod holders;
+mod residue;
+
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use super::sart::{kill_everywhere, nodes};
-use crate::lab::topology::PodNetwork;
+use self::holders::{Looks, watch};
+use self::residue::Residue;
+use super::audit::pods::double_holders;
+use super::sart::{kill_everywhere, make_namespace, nodes, running_everywhere};
+use crate::lab::topology::{PodNetwork, SPINES};
+use crate::progress::say;
 use crate::wait::{Patience, until};
 use crate::{Lab, exec};
 
 const NAMESPACE: &str = "churn";
+/// A pool of its own: what the trial asks for is gone with its pods, and the sample's pool is too small for 200 addresses
+/// that rest for two minutes each.
+const POOL: &str = "churn-pod-pool";
+const POOL_NET: &str = "10.20.0.0/22";
 /// Pods in all, and at a time.
 const PODS: usize = 200;
 const WAVE: usize = 60;
+/// Rounds of kills, in the first waves.
+const KILLS: usize = 3;
 /// All of them have run within this time.
 const LIMIT: Duration = Duration::from_secs(360);
-/// Routes to pods carry this protocol id.
-const POD_ROUTES: &str = "188";
 /// Addresses rest for two minutes before their block goes.
 const REST: Duration = Duration::from_secs(240);
 
-/// What a node holds because of pods.
-type Residue = BTreeMap<String, (usize, usize, usize)>;
+/// What came of the waves.
+struct Waves {
+    /// Processes killed.
+    killed: usize,
+    /// Until the last pod ran.
+    took: Duration,
+}
 
 /// See the table of trials.
 pub(super) fn churn(lab: &Lab) -> Result<String> {
@@ -34,112 +50,150 @@ pub(super) fn churn(lab: &Lab) -> Result<String> {
         bail!("this lab gives pods their network itself; make one with `lab up --dual`");
     }
     let kubectl = lab.kubectl()?;
-    let (before, blocks) = (residue(lab)?, blocks(lab)?);
-    exec::feed(&mut kubectl.command(&["apply", "-f", "-"]), &namespace())?;
+    let (before, objects) = (Residue::of(lab)?, objects(lab)?);
+    exec::feed(&mut kubectl.command(&["apply", "-f", "-"]), &pool())?;
+    kubectl.run(&["wait", "--for=condition=Accepted", "addresspool", POOL, "--timeout=60s"])?;
+    make_namespace(lab, &namespace(), NAMESPACE)?;
+    let outcome = watched(lab);
+    kubectl.run(&["delete", "namespace", NAMESPACE, "--wait=true", "--timeout=180s"])?;
+    let (waves, looks) = outcome?;
+    let ran = format!(
+        "{PODS} pods ran within {:.0} s, {} processes killed, {} looks at the kernels ({}) without a double",
+        waves.took.as_secs_f64(),
+        waves.killed,
+        looks.count,
+        looks.pauses()
+    );
+    say(&format!("  {ran}; what is left is looked for"));
+    let left = nothing_is_left(lab, &before, &objects);
+    kubectl.run(&["delete", "addresspool", POOL, "--timeout=60s"])?;
+    let left = left?;
+    let internals = lab.topology.nodes.iter().map(|node| node.internal().to_string()).collect();
+    let (writes, double) = double_holders(&lab.layout.file("audit.log"), &internals)?;
+    ensure!(double.is_empty(), "addresses with two holders: {}", double.join("; "));
+    Ok(format!("{ran}; {writes} addresses in the audit log without a double; left: {left}"))
+}
+
+/// The waves, with somebody who looks at the kernels all the time.
+fn watched(lab: &Lab) -> Result<(Waves, Looks)> {
     let done = AtomicBool::new(false);
-    let started = Instant::now();
     let (waves, looks) = std::thread::scope(|scope| {
         let watching = scope.spawn(|| watch(lab, &done));
         let waves = waves(lab);
         done.store(true, Ordering::SeqCst);
         (waves, watching.join())
     });
-    let took = started.elapsed();
-    let kills = waves?;
     let Ok(looks) = looks else { bail!("the watcher of addresses panicked") };
-    let looks = looks?;
-    ensure!(took < LIMIT, "{PODS} pods took {took:?}");
-    kubectl.run(&["delete", "namespace", NAMESPACE, "--wait=true", "--timeout=120s"])?;
-    until("links, routes and rules as before", Patience::stable(Duration::from_secs(60)), || {
-        let now = residue(lab)?;
-        ensure!(now == before, "links, routes, rules per node are {now:?}, were {before:?}");
-        Ok(())
-    })?;
-    until("blocks as before", Patience::once(REST), || {
-        let now = self::blocks(lab)?;
-        ensure!(now.is_subset(&blocks), "blocks left: {:?}", now.difference(&blocks).collect::<Vec<_>>());
-        Ok(())
-    })?;
-    Ok(format!(
-        "{PODS} pods in {:.0} s, {kills} processes killed, {looks} looks at the kernels without a double",
-        took.as_secs_f64()
-    ))
+    let (looks, waves) = (looks?, waves?);
+    ensure!(waves.took < LIMIT, "{PODS} pods ran only after {:?}", waves.took);
+    Ok((waves, looks))
 }
 
-/// Runs wave after wave; in each, agents and controller are killed once while pods start.
-fn waves(lab: &Lab) -> Result<usize> {
+/// Runs wave after wave. In the first three, agents and controller are killed once: while pods start, while they go, while
+/// they start.
+fn waves(lab: &Lab) -> Result<Waves> {
     let kubectl = lab.kubectl()?;
-    let (names, mut kills, mut made) = (nodes(lab), 0, 0);
-    while made < PODS {
-        let count = WAVE.min(PODS - made);
-        let pods: String = (made..made + count).map(pod).collect();
+    let started = Instant::now();
+    let mut outcome = Waves { killed: 0, took: Duration::ZERO };
+    for (round, first) in (0..PODS).step_by(WAVE).enumerate() {
+        let count = WAVE.min(PODS - first);
+        let pods: String = (first..first + count).map(pod).collect();
         exec::feed(&mut kubectl.command(&["apply", "-f", "-"]), &pods)?;
-        if made < 3 * WAVE {
-            kills += kill_everywhere(lab, &names, "sart-agent")?
-                + kill_everywhere(lab, &names, "sart-controller")?;
+        if round < KILLS && round % 2 == 0 {
+            outcome.killed += kill(lab)?;
         }
         until("the wave runs", Patience::once(LIMIT), || running(lab, count))?;
-        kubectl.run(&["-n", NAMESPACE, "delete", "pods", "--all", "--wait=true", "--timeout=120s"])?;
-        made += count;
+        outcome.took = started.elapsed();
+        kubectl.run(&["-n", NAMESPACE, "delete", "pods", "--all", "--wait=false"])?;
+        if round < KILLS && round % 2 == 1 {
+            outcome.killed += kill(lab)?;
+        }
+        until("the wave is gone", Patience::once(Duration::from_secs(180)), || {
+            let pods = kubectl.run(&["-n", NAMESPACE, "get", "pods", "-o", "name"])?;
+            ensure!(pods.is_empty(), "{} pods are left", pods.lines().count());
+            Ok(())
+        })?;
     }
-    Ok(kills)
+    Ok(outcome)
 }
 
-/// Every pod of the wave runs, each with an address of its own.
+/// Kills once every agent runs: one that was killed before is started again only after the kubelet's back-off.
+fn kill(lab: &Lab) -> Result<usize> {
+    let names = nodes(lab);
+    until("every agent runs", Patience::once(Duration::from_secs(120)), || {
+        let running = running_everywhere(lab, &names, "sart-agent")?.len();
+        ensure!(running >= names.len(), "{running} of {} run", names.len());
+        Ok(())
+    })?;
+    Ok(kill_everywhere(lab, &names, "sart-agent")? + kill_everywhere(lab, &names, "sart-controller")?)
+}
+
+/// Every pod of the wave runs, each with an address of its own, on all workers.
 fn running(lab: &Lab, count: usize) -> Result<()> {
     let pods = lab.kubectl()?.json(&["-n", NAMESPACE, "get", "pods"])?;
     let items = pods["items"].as_array().cloned().unwrap_or_default();
     let ready: Vec<&Value> = items.iter().filter(|pod| pod["status"]["phase"] == "Running").collect();
     ensure!(ready.len() == count, "{} of {count} pods run", ready.len());
-    let addresses: BTreeSet<&str> = ready.iter().filter_map(|pod| pod["status"]["podIP"].as_str()).collect();
-    ensure!(addresses.len() == count, "{} addresses for {count} pods", addresses.len());
+    let distinct = |path: &str| {
+        ready.iter().filter_map(|pod| pod.pointer(path)?.as_str()).collect::<BTreeSet<&str>>().len()
+    };
+    ensure!(distinct("/status/podIP") == count, "{} addresses for {count} pods", distinct("/status/podIP"));
+    let workers = lab.topology.nodes.len() - 1;
+    ensure!(distinct("/spec/nodeName") >= workers, "pods are on {} nodes only", distinct("/spec/nodeName"));
     Ok(())
 }
 
-/// Dumps the routes to pods on every node ten times a second; the number of dumps. No address may be on two nodes.
-fn watch(lab: &Lab, done: &AtomicBool) -> Result<usize> {
-    let mut looks = 0;
-    while !done.load(Ordering::SeqCst) {
-        let mut seen: BTreeMap<String, String> = BTreeMap::new();
-        for node in nodes(lab) {
-            for address in pod_routes(lab, &node)? {
-                if let Some(other) = seen.insert(address.clone(), node.clone()) {
-                    bail!("{address} is on {other} and on {node}");
-                }
-            }
-        }
-        looks += 1;
-        std::thread::sleep(Duration::from_millis(100));
+/// Waits until nodes, API and spines hold what they held before; what that is, in words.
+fn nothing_is_left(lab: &Lab, before: &Residue, objects: &BTreeSet<String>) -> Result<String> {
+    until(
+        "links, pins, rows and journal entries as before",
+        Patience::stable(Duration::from_secs(60)),
+        || Residue::of(lab)?.exceeds_nothing_of_pods(before),
+    )?;
+    until("blocks, requests and advertisements as before", Patience::once(REST), || {
+        let now = self::objects(lab)?;
+        ensure!(now == *objects, "left: {:?}", now.symmetric_difference(objects).collect::<Vec<_>>());
+        Ok(())
+    })?;
+    until("routes, rules, descriptors as before", Patience::stable(Duration::from_secs(60)), || {
+        let now = Residue::of(lab)?;
+        now.exceeds_nothing(before)?;
+        no_route_at_the_spines(lab)?;
+        Ok(now.told())
+    })
+}
+
+fn no_route_at_the_spines(lab: &Lab) -> Result<()> {
+    let pool: ipnet::Ipv4Net = POOL_NET.parse()?;
+    for spine in SPINES {
+        let table = lab.ask(spine.name, "show bgp ipv4 unicast json")?;
+        let routes = table["routes"].as_object().with_context(|| format!("{} has no table", spine.name))?;
+        let inside = |net: &&String| net.parse().is_ok_and(|net: ipnet::Ipv4Net| pool.contains(&net));
+        let left: Vec<&String> = routes.keys().filter(inside).collect();
+        ensure!(left.is_empty(), "{} still has {left:?}", spine.name);
     }
-    Ok(looks)
+    Ok(())
 }
 
-fn pod_routes(lab: &Lab, node: &str) -> Result<Vec<String>> {
-    let args = ["-4", "route", "show", "table", "main", "proto", POD_ROUTES];
-    let text = exec::stdout(lab.machine(node)?.command("ip").args(args))?;
-    Ok(text.lines().filter_map(|line| line.split_ascii_whitespace().next().map(str::to_owned)).collect())
-}
-
-/// Links, routes to pods and rules of every node.
-fn residue(lab: &Lab) -> Result<Residue> {
-    let count = |node: &str, args: &[&str]| {
-        anyhow::Ok(exec::stdout(lab.machine(node)?.command("ip").args(args))?.lines().count())
-    };
-    let of = |node: String| {
-        let links = count(&node, &["-o", "link"])?;
-        let counts = (links, pod_routes(lab, &node)?.len(), count(&node, &["rule"])?);
-        anyhow::Ok((node, counts))
-    };
-    nodes(lab).into_iter().map(of).collect()
-}
-
-fn blocks(lab: &Lab) -> Result<BTreeSet<String>> {
-    let list = lab.kubectl()?.run(&["get", "addressblock", "-o", "name"])?;
+/// Names of what pods cost in the API.
+fn objects(lab: &Lab) -> Result<BTreeSet<String>> {
+    let kinds = "addressblocks,blockrequests,bgpadvertisements";
+    let list = lab.kubectl()?.run(&["get", kinds, "-A", "-o", "name"])?;
     Ok(list.lines().map(str::to_owned).collect())
 }
 
+fn pool() -> String {
+    format!(
+        "apiVersion: sart.terassyi.net/v1alpha2\nkind: AddressPool\nmetadata: {{name: {POOL}}}\n\
+         spec: {{cidr: {POOL_NET}, type: pod, allocType: bit, blockSize: 29, autoAssign: false}}\n"
+    )
+}
+
 fn namespace() -> String {
-    format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {NAMESPACE}}}\n")
+    format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n  \
+         annotations: {{sart.terassyi.net/addresspool: {POOL}}}\n"
+    )
 }
 
 fn pod(number: usize) -> String {

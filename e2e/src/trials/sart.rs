@@ -33,25 +33,44 @@ pub(super) fn ingress(service: &Value) -> Option<Ipv4Addr> {
 
 /// Kills with SIGKILL every process of this program on these machines; the number killed.
 pub(super) fn kill_everywhere(lab: &Lab, nodes: &[String], program: &str) -> Result<usize> {
-    let mut killed = 0;
+    let running = running_everywhere(lab, nodes, program)?;
+    for process in &running {
+        kill(Pid::from_raw(process.pid), Signal::SIGKILL)
+            .with_context(|| format!("kill {program}, process {}", process.pid))?;
+    }
+    Ok(running.len())
+}
+
+/// Every process of this program on these machines.
+pub(super) fn running_everywhere(
+    lab: &Lab,
+    nodes: &[String],
+    program: &str,
+) -> Result<Vec<process::Process>> {
+    let mut running = Vec::new();
     for node in nodes {
         // sart's pods have pid namespaces of their own but share the node's network.
         let network = lab.machine(node)?.init.namespace("net");
         let inside = process::all().into_iter().filter(|process| process.namespace("net") == network);
-        for process in inside {
-            if process.command().split(' ').next().is_some_and(|path| path.ends_with(program)) {
-                kill(Pid::from_raw(process.pid), Signal::SIGKILL)
-                    .with_context(|| format!("kill {program} on {node}"))?;
-                killed += 1;
-            }
-        }
+        let is_it = |process: &process::Process| {
+            process.command().split(' ').next().is_some_and(|path| path.ends_with(program))
+        };
+        running.extend(inside.filter(is_it));
     }
-    Ok(killed)
+    Ok(running)
 }
 
 /// Names of all Kubernetes nodes.
 pub(super) fn nodes(lab: &Lab) -> Vec<String> {
     lab.topology.nodes.iter().map(|node| node.name.clone()).collect()
+}
+
+/// Makes the namespace and waits until pods may be created in it: the API refuses them before their ServiceAccount is there.
+pub(super) fn make_namespace(lab: &Lab, manifest: &str, name: &str) -> Result<()> {
+    let kubectl = lab.kubectl()?;
+    crate::exec::feed(&mut kubectl.command(&["apply", "-f", "-"]), manifest)?;
+    let wait = ["-n", name, "wait", "--for=create", "serviceaccount/default", "--timeout=60s"];
+    kubectl.run(&wait).map(drop)
 }
 
 /// Waits until a workload runs as its spec says.
