@@ -5,6 +5,7 @@ pub mod context;
 mod install;
 mod kernel;
 mod objects;
+mod podpath;
 mod pods;
 mod report;
 mod routes;
@@ -71,6 +72,8 @@ const POD_CHECKS: [(&str, &[Check]); 2] = [
             Check::of_pods("every pod is in a block of its node", pods::pods_are_in_their_nodes_blocks),
             Check::of_pods("pod and namespace choose the pool", pods::annotations_choose_the_pool),
             Check::of_pods("every pod reaches every other one", pods::every_pod_reaches_every_other),
+            Check::of_pods("a forged source is dropped and counted", podpath::forged_sources_are_dropped),
+            Check::of_pods("pods of a node talk past the stack", podpath::pods_of_a_node_talk_past_the_stack),
         ],
     ),
 ];

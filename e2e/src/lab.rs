@@ -109,7 +109,7 @@ impl Lab {
             .control_plane()
             .and_then(|node| Some((node, machines.get(&node.name)?)))
             .ok_or_else(|| anyhow!("the control-plane machine was not started"))?;
-        control_plane::start(layout, first, control_plane)?;
+        control_plane::start(layout, &topology, (first, control_plane))?;
         step.done("API server ready");
         start_nodes(layout, &topology, &machines, &options.images)?;
         let lab = Self { layout: layout.clone(), topology };

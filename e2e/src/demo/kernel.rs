@@ -157,7 +157,7 @@ fn is_pinned_at(link: &Value, pin: &str) -> bool {
 }
 
 /// bpftool prints a map's bytes as `["0x0a", …]`.
-fn bytes(value: &Value) -> Vec<u8> {
+pub(super) fn bytes(value: &Value) -> Vec<u8> {
     let byte = |text: &Value| u8::from_str_radix(text.as_str()?.strip_prefix("0x")?, 16).ok();
     super::context::list(value).iter().filter_map(byte).collect()
 }

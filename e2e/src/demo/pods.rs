@@ -4,6 +4,7 @@
 use super::context::{CURL_OPTIONS, Context, NAMESPACE, list};
 use super::install::roll_out;
 use crate::exec;
+use crate::lab::node::pod_process;
 use crate::lab::topology::SPINES;
 use crate::wait::{Patience, until};
 use anyhow::{Context as _, Result, ensure};
@@ -23,11 +24,11 @@ const OTHER_NAMESPACE: &str = "test-non-default";
 
 /// A running pod with a network of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Pod {
-    namespace: String,
-    name: String,
-    node: String,
-    address: Ipv4Addr,
+pub(super) struct Pod {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) node: String,
+    pub(super) address: Ipv4Addr,
 }
 
 /// An AddressBlock of pods.
@@ -149,8 +150,8 @@ pub fn every_pod_reaches_every_other(context: &Context) -> Result<String> {
     let pods = pods(context)?;
     let mut crossings = 0;
     for from in &pods {
-        let inside = process_of(context, from)?;
         let machine = context.lab.machine(&from.node)?;
+        let inside = pod_process(&machine, &from.namespace, &from.name)?;
         for to in pods.iter().filter(|to| *to != from) {
             let enter = ["-t", &inside, "-n"];
             let address = to.address.to_string();
@@ -180,7 +181,7 @@ pub fn every_pod_reaches_every_other(context: &Context) -> Result<String> {
 }
 
 /// Pods that run with a network of their own; anything else about the sample's namespaces is an error.
-fn pods(context: &Context) -> Result<Vec<Pod>> {
+pub(super) fn pods(context: &Context) -> Result<Vec<Pod>> {
     let mut found = Vec::new();
     for item in items(context, "pod")? {
         let namespace = text(&item["metadata"]["namespace"]);
@@ -207,26 +208,6 @@ fn blocks(context: &Context) -> Result<Vec<Block>> {
         Ok(Block { name: name(item), net, pool: text(&spec["poolRef"]), node: text(&spec["nodeRef"]) })
     })
     .collect()
-}
-
-/// A process inside the pod's network, as its node's process ids go.
-fn process_of(context: &Context, pod: &Pod) -> Result<String> {
-    let machine = context.lab.machine(&pod.node)?;
-    let filter = format!(
-        "labels.\"io.kubernetes.pod.name\"=={},labels.\"io.kubernetes.pod.namespace\"=={}",
-        pod.name, pod.namespace
-    );
-    let containers =
-        exec::stdout(machine.command("ctr").args(["-n", "k8s.io", "containers", "ls", "-q", &filter]))?;
-    let tasks = exec::stdout(machine.command("ctr").args(["-n", "k8s.io", "tasks", "ls"]))?;
-    let task = tasks.lines().find(|line| {
-        let id = line.split_ascii_whitespace().next();
-        id.is_some_and(|id| containers.lines().any(|container| container == id)) && line.ends_with("RUNNING")
-    });
-    let pid = task.and_then(|line| line.split_ascii_whitespace().nth(1));
-    Ok(pid
-        .with_context(|| format!("{}/{} has no process on {}", pod.namespace, pod.name, pod.node))?
-        .to_owned())
 }
 
 fn items(context: &Context, kind: &str) -> Result<Vec<Value>> {

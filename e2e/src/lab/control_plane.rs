@@ -3,7 +3,7 @@
 use super::kubectl::Kubectl;
 use super::layout::Layout;
 use super::machine::Machine;
-use super::topology::{Node, POD_CIDR, SERVICE_CIDR};
+use super::topology::{Node, POD_CIDR, SERVICE_CIDR, Topology, ipv6};
 use crate::wait::{Patience, until};
 use anyhow::{Context as _, Result};
 use std::path::Path;
@@ -13,13 +13,22 @@ use std::time::Duration;
 ///
 /// # Errors
 /// If a component cannot be started or the API server does not become ready.
-pub fn start(layout: &Layout, node: &Node, machine: &Machine) -> Result<()> {
+pub fn start(layout: &Layout, topology: &Topology, (node, machine): (&Node, &Machine)) -> Result<()> {
     let policy = layout.file("audit-policy.yaml");
     std::fs::write(&policy, include_str!("../../templates/audit-policy.yaml"))
         .context("cannot write the audit policy")?;
     let api = node.internal().to_string();
+    let services = if topology.is_dual_stack() {
+        format!("{SERVICE_CIDR},{}", ipv6::SERVICE_CIDR)
+    } else {
+        SERVICE_CIDR.to_owned()
+    };
     machine.daemon("etcd", &layout.program("etcd"), &etcd(layout))?;
-    machine.daemon("kube-apiserver", &layout.program("kube-apiserver"), &api_server(layout, &api))?;
+    machine.daemon(
+        "kube-apiserver",
+        &layout.program("kube-apiserver"),
+        &api_server(layout, &api, &services),
+    )?;
     let kubectl = Kubectl::new(layout, machine);
     until("API server", Patience::once(Duration::from_secs(60)), || {
         kubectl.run(&["get", "--raw", "/readyz"])
@@ -46,12 +55,12 @@ fn etcd(layout: &Layout) -> Vec<String> {
     args
 }
 
-fn api_server(layout: &Layout, address: &str) -> Vec<String> {
+fn api_server(layout: &Layout, address: &str, services: &str) -> Vec<String> {
     let pki = layout.file("pki");
     let mut args = flags(&[
         ("advertise-address", address),
         ("etcd-servers", "http://127.0.0.1:2379"),
-        ("service-cluster-ip-range", SERVICE_CIDR),
+        ("service-cluster-ip-range", services),
         ("service-account-issuer", "https://kubernetes.default"),
         ("authorization-mode", "Node,RBAC"),
         ("enable-admission-plugins", "NodeRestriction"),

@@ -1,6 +1,8 @@
 //! Links, addresses and static routes between the machines, as `ip -batch` scripts: pure text first, then run inside each
 //! machine. No link ever exists in the host's network.
 
+mod ipv6;
+
 use super::machine::Machine;
 use super::topology::{
     BEYOND, CLIENT, CLIENT_GATEWAY, CLIENT_NAME, CORE, GATEWAY, LINKS, Node, PodNetwork, SPINES, SWITCH,
@@ -21,11 +23,27 @@ pub fn connect(topology: &Topology, machines: &BTreeMap<String, Machine>) -> Res
     scripts.extend(SPINES.iter().map(|spine| (spine.name.to_owned(), spine_script(spine, topology, &pid))));
     scripts.push((CLIENT_NAME.to_owned(), client()));
     scripts.extend(topology.nodes.iter().map(|node| (node.name.clone(), node_script(node, topology))));
+    if topology.is_dual_stack() {
+        scripts.iter_mut().for_each(|(name, script)| script.push_str(&second_family(name, topology)));
+    }
     for (name, script) in scripts {
         let machine = machines.get(&name).ok_or_else(|| anyhow!("machine {name} was not started"))?;
         exec::feed(machine.network_command("ip").args(["-batch", "-"]), &script)?;
     }
     Ok(())
+}
+
+fn second_family(name: &str, topology: &Topology) -> String {
+    let spine = SPINES.iter().find(|spine| spine.name == name);
+    let node = topology.nodes.iter().find(|node| node.name == name);
+    match (name, spine, node) {
+        (SWITCH, ..) => ipv6::switch(),
+        (CORE, ..) => ipv6::core(),
+        (CLIENT_NAME, ..) => ipv6::client(),
+        (_, Some(spine), _) => ipv6::spine(spine, topology),
+        (_, _, Some(node)) => ipv6::node(node),
+        _ => String::new(),
+    }
 }
 
 /// Creates a cable: one end here, the other in the machine with that process.

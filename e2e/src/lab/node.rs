@@ -5,7 +5,7 @@ use super::control_plane::{credentials, flags, path};
 use super::layout::Layout;
 use super::machine::Machine;
 use super::template::fill;
-use super::topology::{Node, POD_CIDR, PodNetwork, SART_PODS};
+use super::topology::{Node, POD_CIDR, PodNetwork, SART_PODS, ipv6};
 use crate::exec;
 use crate::wait::{Patience, until};
 use anyhow::{Context as _, Result};
@@ -48,7 +48,7 @@ pub fn start(
         exec::run(machine.command("ctr").arg("version"))
     })?;
     import(machine, images)?;
-    machine.daemon("kubelet", &layout.program("kubelet"), &kubelet_args(layout, node, &own))?;
+    machine.daemon("kubelet", &layout.program("kubelet"), &kubelet_args(layout, (node, pods), &own))?;
     machine.daemon("kube-proxy", &layout.program("kube-proxy"), &proxy_args(layout, node, pods))
 }
 
@@ -64,9 +64,31 @@ pub fn import(machine: &Machine, images: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-fn kubelet_args(layout: &Layout, node: &Node, own: &Path) -> Vec<String> {
+/// A process inside a pod's network, as its node's process ids go.
+///
+/// # Errors
+/// If containerd cannot be asked, or no container of the pod runs.
+pub fn pod_process(machine: &Machine, namespace: &str, pod: &str) -> Result<String> {
+    let filter = format!(
+        "labels.\"io.kubernetes.pod.name\"=={pod},labels.\"io.kubernetes.pod.namespace\"=={namespace}"
+    );
+    let containers =
+        exec::stdout(machine.command("ctr").args(["-n", "k8s.io", "containers", "ls", "-q", &filter]))?;
+    let tasks = exec::stdout(machine.command("ctr").args(["-n", "k8s.io", "tasks", "ls"]))?;
+    let task = tasks.lines().find(|line| {
+        let id = line.split_ascii_whitespace().next();
+        id.is_some_and(|id| containers.lines().any(|container| container == id)) && line.ends_with("RUNNING")
+    });
+    let pid = task.and_then(|line| line.split_ascii_whitespace().nth(1));
+    Ok(pid.with_context(|| format!("{namespace}/{pod} has no process on {}", machine.name))?.to_owned())
+}
+
+fn kubelet_args(layout: &Layout, (node, pods): (&Node, PodNetwork), own: &Path) -> Vec<String> {
     let labels = format!("bgp=a,sart.terassyi.net/asn={}", node.asn);
-    let address = node.internal().to_string();
+    let address = match pods {
+        PodNetwork::Lab => node.internal().to_string(),
+        PodNetwork::Sart => format!("{},{}", node.internal(), ipv6::internal(node)),
+    };
     let mut args = flags(&[
         ("hostname-override", &node.name),
         ("node-ip", &address),
@@ -79,10 +101,13 @@ fn kubelet_args(layout: &Layout, node: &Node, own: &Path) -> Vec<String> {
 }
 
 fn proxy_args(layout: &Layout, node: &Node, pods: PodNetwork) -> Vec<String> {
-    let cluster = if pods == PodNetwork::Lab { POD_CIDR } else { SART_PODS };
+    let cluster = match pods {
+        PodNetwork::Lab => POD_CIDR.to_owned(),
+        PodNetwork::Sart => format!("{SART_PODS},{}", ipv6::SART_PODS),
+    };
     let mut args = flags(&[
         ("hostname-override", &node.name),
-        ("cluster-cidr", cluster),
+        ("cluster-cidr", &cluster),
         ("proxy-mode", "iptables"),
         // These limits belong to the host and cannot be written from a namespace.
         ("conntrack-max-per-core", "0"),

@@ -3,7 +3,7 @@
 use super::layout::Layout;
 use super::machine::Machine;
 use super::template::fill;
-use super::topology::{CLIENT_GATEWAY, CLIENT_SUBNET, CORE, CORE_ASN, SPINES, Spine, Topology};
+use super::topology::{CLIENT_GATEWAY, CLIENT_SUBNET, CORE, CORE_ASN, SPINES, Spine, Topology, ipv6};
 use crate::wait::{Patience, until};
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::collections::BTreeMap;
@@ -18,7 +18,11 @@ use std::time::Duration;
 pub fn start_all(layout: &Layout, topology: &Topology, machines: &BTreeMap<String, Machine>) -> Result<()> {
     let mut configs = vec![(CORE, core_config())];
     configs.extend(SPINES.iter().map(|spine| (spine.name, spine_config(spine, topology))));
-    for (name, config) in configs {
+    for (name, mut config) in configs {
+        if topology.is_dual_stack() {
+            let spine = SPINES.iter().find(|spine| spine.name == name);
+            config.push_str(&spine.map_or_else(core_ipv6, |spine| spine_ipv6(spine, topology)));
+        }
         let machine = machines.get(name).ok_or_else(|| anyhow!("machine {name} was not started"))?;
         start(layout, machine, &config)?;
     }
@@ -104,6 +108,45 @@ fn core_config() -> String {
     )
 }
 
+/// Sessions and prefixes of the second family; a session over IPv6 carries IPv6 only, as ours do.
+fn spine_ipv6(spine: &Spine, topology: &Topology) -> String {
+    let mut neighbors = String::new();
+    for node in &topology.nodes {
+        let address = ipv6::uplink(node, spine);
+        let _ = writeln!(
+            neighbors,
+            " neighbor {address} remote-as {}\n neighbor {address} peer-group nodes6",
+            node.asn
+        );
+    }
+    fill(
+        include_str!("../../templates/spine-ipv6.conf"),
+        &[
+            ("loopback", &ipv6::loopback(spine).to_string()),
+            ("node_neighbors", &neighbors),
+            ("core", &ipv6::core_side(spine).to_string()),
+            ("core_asn", &CORE_ASN.to_string()),
+        ],
+    )
+}
+
+fn core_ipv6() -> String {
+    let (mut sessions, mut off, mut on) = (String::new(), String::new(), String::new());
+    for spine in &SPINES {
+        let address = ipv6::towards_core(spine);
+        let _ =
+            writeln!(sessions, " neighbor {address} remote-as {}\n neighbor {address} timers 3 9", spine.asn);
+        let _ = writeln!(sessions, " neighbor {address} timers connect 1");
+        let _ = writeln!(off, "  no neighbor {address} activate");
+        let _ = writeln!(on, "  neighbor {address} activate");
+    }
+    format!(
+        "{sessions} address-family ipv4 unicast\n{off} exit-address-family\n address-family ipv6 unicast\n{on}  \
+         network {}\n  maximum-paths 64\n exit-address-family\n",
+        ipv6::CLIENT_SUBNET
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,5 +171,24 @@ mod tests {
         assert!(config.contains(" neighbor 192.168.2.2 remote-as 65002\n"));
         assert!(config.contains("  network 192.168.10.0/24\n"));
         assert!(!config.contains("{{"));
+    }
+
+    #[test]
+    fn a_session_over_ipv6_carries_ipv6_and_nothing_else() {
+        let config = spine_ipv6(&SPINES[0], &Topology::new(4));
+        assert!(config.contains(
+            " neighbor fd00:254:4::2 remote-as 65040\n neighbor fd00:254:4::2 peer-group nodes6\n"
+        ));
+        assert!(
+            config.contains("  no neighbor nodes6 activate\n")
+                && config.contains("  network fd00:9::9/128\n")
+        );
+        assert!(!config.contains("{{"));
+        let core = core_ipv6();
+        assert!(core.contains("  no neighbor fd00:192:168:1::2 activate\n"));
+        assert!(
+            core.contains("  neighbor fd00:192:168:2::2 activate\n  network fd00:192:168:10::/64\n"),
+            "{core}"
+        );
     }
 }

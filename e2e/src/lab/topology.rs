@@ -1,5 +1,7 @@
 //! Who is in the lab and under which names, addresses and AS numbers. Pure: it starts nothing.
 
+pub mod ipv6;
+
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -44,7 +46,7 @@ pub enum PodNetwork {
     /// The lab: one link per pod, static routes between the nodes. sart serves virtual addresses only.
     #[default]
     Lab,
-    /// sart: nodes are not ready before it is installed.
+    /// sart: nodes are not ready before it is installed. Such a lab has both families ([`ipv6`]).
     Sart,
 }
 
@@ -141,6 +143,11 @@ impl Topology {
     pub const fn with_pods(mut self, pods: PodNetwork) -> Self {
         self.pods = pods;
         self
+    }
+
+    /// Whether its machines have addresses of both families.
+    pub fn is_dual_stack(&self) -> bool {
+        self.pods == PodNetwork::Sart
     }
 
     /// The node that runs the control plane.

@@ -16,7 +16,7 @@ use self::holders::{Looks, watch};
 use self::residue::Residue;
 use super::audit::pods::double_holders;
 use super::sart::{kill_everywhere, make_namespace, nodes, running_everywhere};
-use crate::lab::topology::{PodNetwork, SPINES};
+use crate::lab::topology::{PodNetwork, SPINES, ipv6};
 use crate::progress::say;
 use crate::wait::{Patience, until};
 use crate::{Lab, exec};
@@ -34,7 +34,7 @@ const KILLS: usize = 3;
 /// All of them have run within this time.
 const LIMIT: Duration = Duration::from_secs(360);
 /// Addresses rest for two minutes before their block goes.
-const REST: Duration = Duration::from_secs(240);
+pub(super) const REST: Duration = Duration::from_secs(240);
 
 /// What came of the waves.
 struct Waves {
@@ -50,7 +50,7 @@ pub(super) fn churn(lab: &Lab) -> Result<String> {
         bail!("this lab gives pods their network itself; make one with `lab up --dual`");
     }
     let kubectl = lab.kubectl()?;
-    let (before, objects) = (Residue::of(lab)?, objects(lab)?);
+    let (before, objects) = (Residue::of(lab)?, pod_objects(lab)?);
     exec::feed(&mut kubectl.command(&["apply", "-f", "-"]), &pool())?;
     kubectl.run(&["wait", "--for=condition=Accepted", "addresspool", POOL, "--timeout=60s"])?;
     make_namespace(lab, &namespace(), NAMESPACE)?;
@@ -68,7 +68,9 @@ pub(super) fn churn(lab: &Lab) -> Result<String> {
     let left = nothing_is_left(lab, &before, &objects);
     kubectl.run(&["delete", "addresspool", POOL, "--timeout=60s"])?;
     let left = left?;
-    let internals = lab.topology.nodes.iter().map(|node| node.internal().to_string()).collect();
+    let internals = lab.topology.nodes.iter();
+    let internals =
+        internals.flat_map(|node| [node.internal().to_string(), ipv6::internal(node).to_string()]).collect();
     let (writes, double) = double_holders(&lab.layout.file("audit.log"), &internals)?;
     ensure!(double.is_empty(), "addresses with two holders: {}", double.join("; "));
     Ok(format!("{ran}; {writes} addresses in the audit log without a double; left: {left}"))
@@ -151,7 +153,7 @@ fn nothing_is_left(lab: &Lab, before: &Residue, objects: &BTreeSet<String>) -> R
         || Residue::of(lab)?.exceeds_nothing_of_pods(before),
     )?;
     until("blocks, requests and advertisements as before", Patience::once(REST), || {
-        let now = self::objects(lab)?;
+        let now = pod_objects(lab)?;
         ensure!(now == *objects, "left: {:?}", now.symmetric_difference(objects).collect::<Vec<_>>());
         Ok(())
     })?;
@@ -176,7 +178,7 @@ fn no_route_at_the_spines(lab: &Lab) -> Result<()> {
 }
 
 /// Names of what pods cost in the API.
-fn objects(lab: &Lab) -> Result<BTreeSet<String>> {
+pub(super) fn pod_objects(lab: &Lab) -> Result<BTreeSet<String>> {
     let kinds = "addressblocks,blockrequests,bgpadvertisements";
     let list = lab.kubectl()?.run(&["get", kinds, "-A", "-o", "name"])?;
     Ok(list.lines().map(str::to_owned).collect())
