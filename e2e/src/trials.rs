@@ -5,6 +5,7 @@ mod agent;
 mod audit;
 mod leader;
 mod load;
+mod node;
 mod pods;
 mod restart;
 mod sart;
@@ -62,6 +63,12 @@ pub const TRIALS: &[Trial] = &[
         shows: "200 pods in waves of 60 with agents and controller killed: one holder per address, and nothing left (lab up --dual)",
         needs_pods: true,
         run: pods::churn,
+    },
+    Trial {
+        name: "node-loss",
+        shows: "a lost node's block is nobody else's while its route stands, nor before the quarantine is over (lab up --dual)",
+        needs_pods: true,
+        run: node::loss,
     },
 ];
 
