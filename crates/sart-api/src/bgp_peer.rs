@@ -70,9 +70,13 @@ pub struct BGPPeerSpec {
 }
 
 impl BGPPeerSpec {
-    /// Whether this peer carries a prefix of these groups: no groups on either side, or a common one.
+    /// Whether this peer carries this prefix of these groups: its address is of the prefix's family, and there are no groups
+    /// on either side, or a common one. Only the textual form of the addresses counts here; others refuse what is none.
     #[must_use]
-    pub fn carries(&self, groups: &[String]) -> bool {
+    pub fn carries(&self, prefix: &str, groups: &[String]) -> bool {
+        if self.addr.contains(':') != prefix.contains(':') {
+            return false;
+        }
         let own = self.groups.as_deref().unwrap_or_default();
         own.is_empty() || groups.is_empty() || groups.iter().any(|group| own.contains(group))
     }
@@ -88,4 +92,24 @@ pub struct BGPPeerStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_carries_prefixes_of_its_own_family_in_a_common_group() {
+        let peer = |addr: &str, groups: &[&str]| BGPPeerSpec {
+            addr: addr.to_owned(),
+            groups: Some(groups.iter().map(|group| (*group).to_owned()).collect()),
+            ..BGPPeerSpec::default()
+        };
+        let a = ["a".to_owned()];
+        assert!(peer("9.9.9.9", &["a"]).carries("10.1.0.0/29", &a));
+        assert!(peer("9.9.9.9", &[]).carries("10.1.0.0/29", &a));
+        assert!(!peer("9.9.9.9", &["b"]).carries("10.1.0.0/29", &a));
+        assert!(!peer("9.9.9.9", &["a"]).carries("fd00:10::/122", &a));
+        assert!(peer("fd09::9", &["a"]).carries("fd00:10::/122", &[]));
+    }
 }

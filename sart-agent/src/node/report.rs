@@ -91,21 +91,22 @@ fn advertisements(observed: &Observed, plan: &Plan) -> Vec<AdvertisedPrefix> {
         .map(|path| AdvertisedPrefix {
             prefix: path.prefix.to_string(),
             proof: path.proof,
-            peers: carriers(observed, plan, &path.groups),
+            peers: carriers(observed, plan, &path.prefix.to_string(), &path.groups),
         })
         .collect();
     list.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix));
     list
 }
 
-fn carriers(observed: &Observed, plan: &Plan, groups: &[String]) -> Vec<String> {
+fn carriers(observed: &Observed, plan: &Plan, prefix: &str, groups: &[String]) -> Vec<String> {
     let established = |peer: &PeerFact| {
         let session = peer.address.as_ref().ok().and_then(|address| observed.speaker.sessions.get(address));
         session.is_some_and(|session| session.state == ESTABLISHED)
     };
     let carries = |peer: &PeerFact| {
-        let spec = BGPPeerSpec { groups: Some(peer.groups.clone()), ..BGPPeerSpec::default() };
-        spec.carries(groups)
+        let addr = peer.address.as_ref().map(ToString::to_string).unwrap_or_default();
+        let spec = BGPPeerSpec { addr, groups: Some(peer.groups.clone()), ..BGPPeerSpec::default() };
+        spec.carries(prefix, groups)
     };
     // A peer left out of the speaker may share its address with one whose session is up.
     let configured = observed.peers.iter().filter(|(name, _)| !plan.peer_problems.contains_key(*name));

@@ -1,5 +1,6 @@
 //! Between the plan's terms and those of the gRPC contract.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -42,9 +43,17 @@ fn neighbor(neighbor: &node::Neighbor) -> NeighborConfig {
         asn: neighbor.asn,
         hold_time: neighbor.hold_time.unwrap_or_default(),
         keepalive_time: neighbor.keepalive_time.unwrap_or_default(),
-        families: vec![AddressFamily::Ipv4Unicast.into()],
+        families: vec![family(neighbor.address).into()],
         groups: neighbor.groups.clone(),
         ..NeighborConfig::default()
+    }
+}
+
+/// Prefixes of a family go to the neighbours with an address of it: those are the next hops that both ends can use.
+const fn family(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Ipv4Unicast,
+        IpAddr::V6(_) => AddressFamily::Ipv6Unicast,
     }
 }
 
@@ -69,4 +78,28 @@ pub(super) fn session(neighbor: &Neighbor) -> Option<SpeakerEvent> {
         SessionState::Established => report::ESTABLISHED,
     };
     Some(SpeakerEvent::Session(address, Session { state, last_error: neighbor.last_error.clone() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_neighbour_is_offered_the_family_of_its_address() {
+        let of = |address: &str| {
+            let address = address.parse().unwrap();
+            let name = String::from("spine");
+            let asked = node::Neighbor {
+                name,
+                address,
+                asn: 65001,
+                hold_time: None,
+                keepalive_time: None,
+                groups: Vec::new(),
+            };
+            neighbor(&asked).families
+        };
+        assert_eq!(of("9.9.9.9"), [i32::from(AddressFamily::Ipv4Unicast)]);
+        assert_eq!(of("fd09::9"), [i32::from(AddressFamily::Ipv6Unicast)]);
+    }
 }

@@ -27,7 +27,8 @@ pub fn observe(world: &World, name: &Name) -> Observed {
     let nodes = world.announced.get(&advert.spec.cidr).unwrap_or(&empty);
     let mut peers = BTreeMap::new();
     for peer in world.peers.values() {
-        let may = nodes.contains_key(&peer.spec.node_bgp_ref) && peer.spec.carries(&groups);
+        let announces = nodes.contains_key(&peer.spec.node_bgp_ref);
+        let may = announces && peer.spec.carries(&advert.spec.cidr, &groups);
         if may {
             peers.insert(peer.name_any(), AdvertiseStatus::NotAdvertised);
         }
