@@ -166,7 +166,8 @@ impl PodKey {
     }
 }
 
-/// Programs and rows of the port are complete: packets may be redirected from and to it.
+/// Programs and rows of the port are complete: packets may be redirected from and to it. A link that is shaped never gets so
+/// far: what is redirected passes by its queueing disciplines.
 pub const PORT_READY: u16 = 1;
 
 /// Value of [`PODS`]: where the pod with an address is attached.

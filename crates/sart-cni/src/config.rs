@@ -38,6 +38,8 @@ pub struct Config {
     pub dns: Option<Dns>,
     /// `runtimeConfig.mac`.
     pub mac: Option<String>,
+    /// A later plugin limits the pod's rates: `runtimeConfig.bandwidth`, or `shaped` where that plugin has fixed ones.
+    pub shaped: bool,
     /// `prevResult` as it came.
     pub previous: Option<Value>,
     /// GC: `cni.dev/valid-attachments` and the older `cni.dev/attachments`, joined; none if neither is there.
@@ -90,10 +92,17 @@ pub fn parse(input: &[u8], verb: Verb) -> Result<Config, Failure> {
         mtu: mtu(&value)?,
         dns: dns.map(|dns| decode(dns, "dns")).transpose()?,
         mac: text(runtime, "mac")?.filter(|mac| !mac.is_empty()).map(str::to_owned),
+        shaped: flag(&value, "shaped")? || is_limited(runtime),
         previous,
         valid: valid(&value, &name)?,
         name,
     })
+}
+
+/// What the bandwidth plugin acts on; zeros are none.
+fn is_limited(runtime: &Value) -> bool {
+    let rate = |name| runtime.get("bandwidth").and_then(|limits| limits.get(name)).and_then(Value::as_u64);
+    ["ingressRate", "egressRate"].into_iter().any(|name| rate(name).is_some_and(|rate| rate > 0))
 }
 
 fn mtu(value: &Value) -> Result<Option<u32>, Failure> {
@@ -163,6 +172,14 @@ fn text<'a>(value: &'a Value, name: &str) -> Result<Option<&'a str>, Failure> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(other) => Err(wrong(name, &other.to_string(), "must be a string")),
+    }
+}
+
+fn flag(value: &Value, name: &str) -> Result<bool, Failure> {
+    match value.get(name) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(other) => Err(wrong(name, &other.to_string(), "must be true or false")),
     }
 }
 

@@ -163,6 +163,7 @@ fn request(environment: &Environment, config: Config) -> (std::path::PathBuf, Re
         arguments: environment.arguments.clone(),
         mtu: config.mtu,
         mac: config.mac,
+        shaped: config.shaped,
         previous: config.previous,
         valid: config.valid,
         patience_ms: 0,

@@ -36,6 +36,9 @@ pub struct Request {
     /// MAC asked for by the runtime.
     #[serde(default)]
     pub mac: Option<String>,
+    /// A later plugin limits the pod's rates.
+    #[serde(default)]
+    pub shaped: bool,
     /// For CHECK.
     #[serde(default)]
     pub previous: Option<Value>,

@@ -47,6 +47,9 @@ pub struct Attachment {
     /// Index of the pod's end in its namespace; 0 until it is made.
     #[serde(default)]
     pub pod_ifindex: u32,
+    /// A later plugin shapes the link.
+    #[serde(default)]
+    pub shaped: bool,
 }
 
 /// Name of the host's end: 15 characters are all the kernel has room for.
@@ -138,6 +141,7 @@ impl Attachment {
             pod_ifindex: self.pod_ifindex,
             pod_mac: self.pod_mac,
             addresses: self.ips().collect(),
+            shaped: self.shaped,
         }
     }
 

@@ -2,6 +2,7 @@
 //! added is not looked at.
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use sart_cni::failure::{Failure, code};
 use sart_cni::result::Attached;
@@ -13,9 +14,13 @@ use sart_netlink::{Address, RequestError};
 
 use super::answer;
 use super::attachment::{self, Attachment, AttachmentKey};
+use super::journal::Record;
 use super::machine::Machine;
-use super::network::{NetworkError, Sandbox, default_route};
+use super::network::{self, NetworkError, Sandbox, default_route};
 use super::ports::PodPort;
+
+/// For an ADD or DEL of the same attachment to end.
+const TURN: Duration = Duration::from_secs(5);
 
 /// What one namespace shows of an attachment.
 #[derive(Debug, Clone)]
@@ -72,7 +77,9 @@ impl Machine {
             .previous
             .as_ref()
             .ok_or_else(|| Failure::new(code::INVALID_CONFIG, "CHECK needs prevResult"))?;
-        same_result(&known, &request.netns, &Attached::previous(previous)?)?;
+        let previous = Attached::previous(previous)?;
+        let known = self.follow_mac(known, request, &previous, &mut sandbox)?;
+        same_result(&known, &request.netns, &previous)?;
         if self.addresses.held(key) != known.addresses {
             return Err(different(
                 code::CHECK_LEDGER,
@@ -89,6 +96,51 @@ impl Machine {
         self.ports.check(&known.port()).map(drop).map_err(|error| {
             Failure::detailed(code::CHECK_DATAPLANE, "the dataplane lacks the pod's port", error.to_string())
         })
+    }
+
+    /// A later plugin may give the container's link another MAC, and says so in the result (the `tuning` plugin does). The
+    /// kernel forgets the gateways of such a link (`neigh_changeaddr`), and the node would go on sending to the old MAC: both
+    /// are led to the new one, and the journal learns it. Any other change of the MAC stays a difference.
+    fn follow_mac(
+        &self,
+        known: Attachment,
+        request: &Request,
+        previous: &Attached,
+        sandbox: &mut Sandbox,
+    ) -> Result<Attachment, Failure> {
+        let key = &request.key;
+        let mut links = previous.interfaces.iter();
+        let link =
+            links.find(|link| link.name == key.ifname && link.sandbox.as_ref() == Some(&request.netns));
+        let Some(mac) = link.and_then(|link| attachment::parse_mac(link.mac.as_deref()?)) else {
+            return Ok(known);
+        };
+        if mac == known.pod_mac {
+            return Ok(known);
+        }
+        let Some(_turn) = self.turns.take(key, Instant::now() + TURN) else {
+            return Err(Failure::new(code::TRY_AGAIN, format!("another operation on {key} has not ended")));
+        };
+        let failed = |error: String| {
+            let msg = "the container's new MAC cannot be followed";
+            Failure::detailed(code::TRY_AGAIN, msg, error)
+        };
+        let found = sandbox.socket.link_named(&key.ifname).map_err(|error| failed(error.to_string()))?;
+        if found.is_none_or(|found| found.mac != mac || found.link.index != known.pod_ifindex) {
+            return Err(different(
+                code::CHECK_MAC,
+                &known,
+                "the container's MAC is not the one of prevResult",
+            ));
+        }
+        let known = Attachment { pod_mac: mac, ..known };
+        network::find_gateways(&known, sandbox)
+            .and_then(|()| network::route(&known))
+            .map_err(|error| failed(error.to_string()))?;
+        self.ports.attach(&known.port()).map_err(|error| failed(error.to_string()))?;
+        let number = self.journal.append(Record::Made(known.clone()));
+        number.and_then(|number| self.journal.sync(number)).map_err(|error| failed(error.to_string()))?;
+        Ok(known)
     }
 
     pub(super) fn host_side(&self, known: &Attachment) -> Result<Side, NetworkError> {
@@ -206,5 +258,6 @@ pub fn port(key: &AttachmentKey, link: &PairLink) -> PodPort {
         pod_ifindex: link.peer,
         pod_mac: attachment::mac(key, 0x1),
         addresses: Vec::new(),
+        shaped: false,
     }
 }

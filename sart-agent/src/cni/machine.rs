@@ -194,6 +194,7 @@ impl Machine {
             mtu,
             ifindex: 0,
             pod_ifindex: 0,
+            shaped: request.shaped,
             key,
         })
     }

@@ -123,12 +123,22 @@ pub fn configure(attachment: &Attachment, sandbox: &mut Sandbox) -> Result<(), N
     written("configure the pod's link", sandbox.socket.write(&writes)?)
 }
 
+/// Writes the gateways' neighbour entries of the pod anew.
+pub fn find_gateways(attachment: &Attachment, sandbox: &mut Sandbox) -> Result<(), NetworkError> {
+    let writes: Vec<_> = attachment.ips().map(|address| gateway_neighbour(attachment, address)).collect();
+    written("lead the pod to its gateways", sandbox.socket.write(&writes)?)
+}
+
+fn gateway_neighbour(attachment: &Attachment, address: IpAddr) -> Write {
+    let ifindex = attachment.pod_ifindex;
+    Write::Neighbour { ifindex, address: attachment::gateway(address), mac: attachment.host_mac }
+}
+
 fn inside(attachment: &Attachment, address: IpAddr) -> [Write; 3] {
     let ifindex = attachment.pod_ifindex;
-    let gateway = attachment::gateway(address);
     [
         Write::Address { ifindex, address: attachment::host_prefix(address) },
-        Write::Neighbour { ifindex, address: gateway, mac: attachment.host_mac },
+        gateway_neighbour(attachment, address),
         Write::Route(RouteAction::Add(default_route(address, ifindex))),
     ]
 }

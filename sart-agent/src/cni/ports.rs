@@ -12,14 +12,6 @@ pub trait PodPorts: Send + Sync {
     /// When the port is neither attached nor can be left to plain routing; nothing stays behind.
     fn attach(&self, port: &PodPort) -> Result<PortProof, PortError>;
 
-    /// The same for a pod whose link a later plugin shapes (`runtimeConfig.bandwidth`): leaves its queueing disciplines alone.
-    ///
-    /// # Errors
-    /// As for [`PodPorts::attach`].
-    fn attach_beside(&self, port: &PodPort) -> Result<PortProof, PortError> {
-        self.attach(port)
-    }
-
     /// Takes programs and map rows away; called before the link is deleted. What is not there is no error.
     ///
     /// # Errors
@@ -54,6 +46,9 @@ pub struct PodPort {
     pub pod_mac: [u8; 6],
     /// The pod's addresses: what it may send from, and what is delivered to it.
     pub addresses: Vec<IpAddr>,
+    /// A later plugin shapes the link (`runtimeConfig.bandwidth`): its queueing disciplines are not ours, and no packet of
+    /// the pod may pass by them.
+    pub shaped: bool,
 }
 
 /// What carries a pod's packets.

@@ -115,6 +115,8 @@ fn recover(link: &PairLink, ledger: &Ledger, observed: &Observed) -> Option<Atta
         mtu: link.link.mtu,
         ifindex: index,
         pod_ifindex: link.peer,
+        // The dataplane knows by its marks.
+        shaped: false,
         key,
     };
     (!attachment.addresses.is_empty()).then_some(attachment)

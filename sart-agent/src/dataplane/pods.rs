@@ -34,8 +34,8 @@ pub struct Attached {
 /// Attaches pods to programs and maps that are pinned.
 ///
 /// The programs are filters (tc-bpf(8)) on every kernel: a link of the multi-program chain costs 10 ms for each end and keeps
-/// the lock of all network configuration meanwhile. A link whose queueing disciplines are for another plugin gets such links
-/// all the same: see [`PodHooks::attach_beside`].
+/// the lock of all network configuration meanwhile. A shaped port gets such links all the same: the `ingress` discipline of the
+/// plugin that shapes it and our `clsact` exclude each other.
 #[derive(Debug)]
 pub struct PodHooks {
     pins: Pins,
@@ -63,25 +63,17 @@ impl PodHooks {
         Ok(hooks)
     }
 
-    /// See [`crate::cni::PodPorts::attach`].
+    /// See [`crate::cni::PodPorts::attach`]. A shaped port only where [`PodHooks::goes_beside`].
     ///
     /// # Errors
     /// Nothing stays behind.
     pub fn attach(&self, port: &PodPort) -> Result<(), PortError> {
-        self.attach_by(port, self.way(port.ifindex))
-    }
-
-    /// The same for a link whose queueing disciplines a later plugin will set up: its `ingress` and our `clsact` exclude each
-    /// other. Only where [`PodHooks::goes_beside`].
-    ///
-    /// # Errors
-    /// Nothing stays behind.
-    pub fn attach_beside(&self, port: &PodPort) -> Result<(), PortError> {
-        if self.mark(POD_OUT, port.ifindex).is_dir() {
+        if port.shaped && self.mark(POD_OUT, port.ifindex).is_dir() {
             let message = "it is attached with filters already: detach it first".to_owned();
             return Err(PortError { link: port.link.clone(), message });
         }
-        self.attach_by(port, Attach::Tcx)
+        let way = if port.shaped { Attach::Tcx } else { self.way(port.ifindex) };
+        self.attach_by(port, way)
     }
 
     /// Whether this kernel can run programs on a link and leave its disciplines alone.
@@ -197,6 +189,9 @@ impl PodHooks {
         let mut addresses = port.addresses.clone();
         addresses.sort_unstable();
         addresses.dedup();
+        // What skips the stack would skip the disciplines of a shaped link.
+        let shaped = port.shaped || self.way(port.ifindex) == Attach::Tcx;
+        let flags = if shaped { 0 } else { PORT_READY };
         let slots = 0..=u8::MAX;
         if addresses.is_empty() || addresses.len() > slots.len() {
             return Err(refused(format!("{} addresses: a pod has 1 to 256", addresses.len())));
@@ -204,7 +199,7 @@ impl PodHooks {
         let row = |slot| PodRow {
             ifindex: port.ifindex,
             mtu,
-            flags: PORT_READY,
+            flags,
             slot,
             pad: 0,
             host_mac: port.host_mac,

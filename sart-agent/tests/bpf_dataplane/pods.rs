@@ -13,7 +13,7 @@ mod spoof;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-use sart_agent::cni::{PodPort, PodPorts, PortError, PortProof};
+use sart_agent::cni::{PodPort, PodPorts, PortProof};
 use sart_agent::dataplane::{Counters, PodPath};
 
 use super::*;
@@ -108,22 +108,18 @@ impl Node {
 
     /// Opens the dataplane and attaches both pods.
     fn attach(&self, config: &Config) -> (Dataplane, PodPath) {
-        self.attach_by(config, |path, port| path.attach(port))
+        self.attach_all(config, self.ports())
     }
 
-    fn attach_by(
-        &self,
-        config: &Config,
-        attach: fn(&PodPath, &PodPort) -> Result<PortProof, PortError>,
-    ) -> (Dataplane, PodPath) {
-        let (config, ports) = (config.clone(), self.ports());
+    fn attach_all(&self, config: &Config, ports: Vec<PodPort>) -> (Dataplane, PodPath) {
+        let config = config.clone();
         self.inside(move || {
             let mut dataplane = Dataplane::open(config).unwrap();
             let path = PodPath::default();
             assert!(path.ready().is_err(), "nothing is promised before it is open");
             path.serve(&mut dataplane).unwrap();
             for port in &ports {
-                assert_eq!(attach(&path, port), Ok(PortProof::Bpf));
+                assert_eq!(path.attach(port), Ok(PortProof::Bpf));
                 assert_eq!(path.check(port), Ok(PortProof::Bpf));
             }
             (dataplane, path)
@@ -140,6 +136,7 @@ fn port(link: &str, pod_mac: [u8; 6], addresses: [IpAddr; 2]) -> PodPort {
         pod_ifindex: 2,
         pod_mac,
         addresses: addresses.to_vec(),
+        shaped: false,
     }
 }
 

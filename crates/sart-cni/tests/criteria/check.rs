@@ -8,7 +8,7 @@ use sart_agent::cni::{PodPort, PodPorts, PortError, PortProof};
 use serde_json::{Value, json};
 
 use crate::addresses::Families;
-use crate::node::{Container, MTU, Node};
+use crate::node::{Container, MTU, Node, assert_reaches, said};
 
 #[test]
 fn cni_criterion_36_check_needs_the_previous_result_and_compares_with_it() {
@@ -182,4 +182,55 @@ fn cni_criterion_39_without_the_agent_check_says_try_again() {
     assert_eq!(node.check(&container, &result).error(), 11);
     node.serve(None);
     node.check(&container, &result).silent();
+}
+
+#[test]
+fn cni_criterion_38_a_mac_that_the_tuning_plugin_changed_is_followed_and_any_other_is_not() {
+    let tuning = "/usr/lib/cni/tuning";
+    let missing =
+        (!std::path::Path::new(tuning).exists()).then_some("containernetworking-plugins is not installed");
+    if sart_testkit::skips(missing) {
+        return;
+    }
+    let Some(mut node) = Node::dual() else { return };
+    let container = node.container();
+    let mut ours = node.config();
+    // What Debian's plugins speak.
+    ours["cniVersion"] = json!("1.0.0");
+    let first = node.call("ADD", &container, &ours).result();
+    let mut config = json!({
+        "cniVersion": "1.0.0", "name": "sart-network", "type": "tuning", "prevResult": first, "mac": "02:00:00:00:00:99",
+    });
+    let run = |verb: &str, config: &Value| {
+        let mut command = node.space.command(tuning);
+        command
+            .env("CNI_COMMAND", verb)
+            .env("CNI_CONTAINERID", &container.id)
+            .env("CNI_NETNS", container.netns());
+        command.env("CNI_IFNAME", "eth0").env("CNI_PATH", "/usr/lib/cni");
+        said(command, config.to_string().as_bytes())
+    };
+    let last = run("ADD", &config).result();
+    assert_eq!(last["interfaces"][1]["mac"], "02:00:00:00:00:99");
+    ours["prevResult"] = last.clone();
+    for _ in 0..2 {
+        node.call("CHECK", &container, &ours).silent();
+    }
+    config["prevResult"] = last;
+    assert_eq!(run("CHECK", &config).code, Some(0));
+    // It is no mere word: packets find their way, in both directions and families.
+    for (own, out) in [("10.1.0.1", "172.20.0.1"), ("fd00:1::1", "fd00:20::1")] {
+        assert_reaches(&node.space, (&container.space, own));
+        assert_reaches(&container.space, (node.router(), out));
+    }
+    // What the runtime remembers is what counts: not the result of before, not what somebody made of it since.
+    ours["prevResult"] = first;
+    assert_eq!(node.call("CHECK", &container, &ours).error(), 113);
+    ours["prevResult"] = config["prevResult"].clone();
+    node.stop();
+    node.serve(None);
+    node.call("CHECK", &container, &ours).silent();
+    container.run(&["ip", "link", "set", "eth0", "address", "02:00:00:00:00:77"]);
+    assert_eq!(node.call("CHECK", &container, &ours).error(), 113);
+    node.del(&container).silent();
 }

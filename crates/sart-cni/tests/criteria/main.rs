@@ -16,4 +16,5 @@ mod node;
 mod operator;
 mod operator_service;
 mod process;
+mod shaped;
 mod status;

@@ -300,3 +300,21 @@ fn cni_criterion_16_what_was_on_standard_input_is_nowhere_in_the_output() {
         assert!(!format!("{said:?}").contains("s3cret"), "{said:?}");
     }
 }
+
+#[test]
+fn a_link_is_shaped_where_the_runtime_or_the_list_names_a_rate_above_zero() {
+    use sart_cni::environment::Verb;
+    let shaped = |more: serde_json::Value| {
+        let mut config = json!({"cniVersion": "1.0.0", "name": "n"});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        sart_cni::config::parse(config.to_string().as_bytes(), Verb::Add).map(|config| config.shaped)
+    };
+    let limits = |rates| shaped(json!({"runtimeConfig": {"bandwidth": rates}}));
+    assert_eq!(shaped(json!({})), Ok(false));
+    assert_eq!(limits(json!(null)), Ok(false));
+    assert_eq!(limits(json!({"ingressRate": 0, "egressRate": 0, "ingressBurst": 9})), Ok(false));
+    assert_eq!(limits(json!({"ingressRate": 1})), Ok(true));
+    assert_eq!(limits(json!({"egressRate": 1})), Ok(true));
+    assert_eq!(shaped(json!({"shaped": true})), Ok(true));
+    assert_eq!(shaped(json!({"shaped": "yes"})).unwrap_err().code, 7);
+}

@@ -40,6 +40,7 @@ fn cni_criterion_47_old_runtimes_read_the_list_and_new_ones_may_choose() {
     assert_eq!(list["cniVersion"], "1.0.0");
     assert_eq!(list["cniVersions"].as_array().unwrap().last().unwrap(), "1.1.0");
     assert_eq!(list["plugins"].as_array().unwrap().len(), 1);
+    assert_eq!(list["plugins"][0]["capabilities"], serde_json::json!({"mac": true}));
     let config = serde_json::json!({"cniVersion": "1.0.0", "name": list["name"]});
     let mut config = config;
     config["endpoint"] = list["plugins"][0]["endpoint"].clone();
@@ -55,6 +56,15 @@ fn cni_criterion_47_old_runtimes_read_the_list_and_new_ones_may_choose() {
     assert_eq!(
         list["plugins"][1],
         serde_json::json!({"type": "portmap", "capabilities": {"portMappings": true}})
+    );
+    // The limits go to the plugin that keeps them and to us, who leave the link's disciplines to it.
+    std::os::unix::fs::symlink("/usr/lib/cni/bandwidth", dir.path().join("bin/bandwidth")).unwrap();
+    assert!(installer.configuration().unwrap());
+    let list = read();
+    assert_eq!(list["plugins"][0]["capabilities"], serde_json::json!({"mac": true, "bandwidth": true}));
+    assert_eq!(
+        list["plugins"][2],
+        serde_json::json!({"type": "bandwidth", "capabilities": {"bandwidth": true}})
     );
 }
 

@@ -15,6 +15,7 @@ fn attachment(container: &str, address: &str) -> Attachment {
         mtu: 1500,
         ifindex: 3,
         pod_ifindex: 2,
+        shaped: false,
     }
 }
 

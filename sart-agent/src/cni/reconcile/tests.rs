@@ -24,6 +24,7 @@ fn made(container: &str, address: &str, ifindex: u32) -> Attachment {
         mtu: 1500,
         ifindex,
         pod_ifindex: 2,
+        shaped: false,
         key,
     }
 }

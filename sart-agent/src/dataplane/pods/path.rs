@@ -75,6 +75,11 @@ impl PodPath {
         match state {
             State::Opening => Err(opening(&port.link)),
             State::Plain(why) => Ok(PortProof::Routing { why }),
+            State::Programs(hooks) if port.shaped && !hooks.goes_beside() => {
+                let why =
+                    "this kernel (below 6.6) cannot both shape a link and run programs on it".to_owned();
+                Ok(PortProof::Routing { why })
+            }
             State::Programs(hooks) => task(&hooks).map(|()| PortProof::Bpf),
         }
     }
@@ -99,14 +104,6 @@ fn opening(link: &str) -> PortError {
 impl PodPorts for PodPath {
     fn attach(&self, port: &PodPort) -> Result<PortProof, PortError> {
         self.with(port, |hooks| hooks.attach(port))
-    }
-
-    fn attach_beside(&self, port: &PodPort) -> Result<PortProof, PortError> {
-        if self.hooks().is_some_and(|hooks| !hooks.goes_beside()) {
-            let why = "this kernel (below 6.6) cannot both shape a link and run programs on it".to_owned();
-            return Ok(PortProof::Routing { why });
-        }
-        self.with(port, |hooks| hooks.attach_beside(port))
     }
 
     fn detach(&self, port: &PodPort) -> Result<(), PortError> {

@@ -108,10 +108,10 @@ fn redirected_packets_take_no_longer_than_routed_ones() {
 }
 
 /// Attaches and detaches a port; the times of each.
-fn cycle(config: &Config, attach: fn(&PodPath, &PodPort) -> Result<PortProof, PortError>) -> [Times; 2] {
+fn cycle(config: &Config, shaped: bool) -> [Times; 2] {
     let node = Node::up();
-    let (_dataplane, path) = node.attach_by(config, attach);
-    let port = node.ports().remove(0);
+    let (_dataplane, path) = node.attach(config);
+    let port = PodPort { shaped, ..node.ports().remove(0) };
     node.inside(move || {
         let (mut attached, mut detached) = (Times::default(), Times::default());
         for _ in 0..50 {
@@ -121,7 +121,7 @@ fn cycle(config: &Config, attach: fn(&PodPath, &PodPort) -> Result<PortProof, Po
             // The kernel lets go of links of the multi-program chain later.
             std::thread::sleep(Duration::from_millis(100));
             let start = Instant::now();
-            assert_eq!(attach(&path, &port), Ok(PortProof::Bpf));
+            assert_eq!(path.attach(&port), Ok(PortProof::Bpf));
             attached.0.push(start.elapsed());
         }
         [attached, detached]
@@ -132,15 +132,15 @@ fn cycle(config: &Config, attach: fn(&PodPath, &PodPort) -> Result<PortProof, Po
 #[ignore = "a measurement: cargo xtask bench pods"]
 fn attaching_as_filters_takes_less_than_as_links_of_the_chain() {
     alone(|config| {
-        let [attached, detached] = cycle(&config, |path, port| path.attach(port));
+        let [attached, detached] = cycle(&config, false);
         let line = format!("{{\"attach\":{},\"detach\":{}}}", attached.json(), detached.json());
         println!("{line}");
         record(&line);
         assert!(attached.percentile(50) < Duration::from_millis(5));
     });
     alone(|config| {
-        let [attached, detached] = cycle(&config, |path, port| path.attach_beside(port));
-        let line = format!("{{\"attach_beside\":{},\"detach\":{}}}", attached.json(), detached.json());
+        let [attached, detached] = cycle(&config, true);
+        let line = format!("{{\"attach_shaped\":{},\"detach\":{}}}", attached.json(), detached.json());
         println!("{line}");
         record(&line);
     });

@@ -7,10 +7,11 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aya::maps::{Map, MapData, PerCpuArray};
+use aya::maps::{HashMap, Map, MapData, MapType, PerCpuArray};
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::loaded_links;
 use sart_agent::dataplane::Attached;
+use sart_ebpf_common::layout::PodFlowKey;
 use sart_ebpf_common::reason::Reason;
 
 use super::*;
@@ -94,12 +95,13 @@ fn a_link_that_another_plugin_shapes_is_attached_beside_its_disciplines_and_leav
     alone(|config| {
         let node = Node::up();
         echo(&node.pods[1]);
-        let (dataplane, path) = node.attach_by(&config, |path, port| path.attach_beside(port));
+        let shaped = |port| PodPort { shaped: true, ..port };
+        let (dataplane, path) = node.attach_all(&config, node.ports().into_iter().map(shaped).collect());
         // As the bandwidth plugin does.
         node.on("tc qdisc add dev va ingress");
-        let before = packets(&dataplane, "pod_peer");
         inside(&node.pods[0].netns, || ping(&mut dial(to_b()).unwrap(), b"hello")).join().unwrap();
-        assert!(packets(&dataplane, "pod_peer") > before + 4);
+        assert!(packets(&dataplane, "pod_unfit") > 4, "nothing passes by the disciplines");
+        assert_eq!(packets(&dataplane, "pod_peer"), 0);
         let (links, ports) = (link_ids(&config), node.ports());
         assert_eq!(links.len(), 4);
         let path = node.inside(move || {
@@ -228,6 +230,72 @@ fn measured_what_a_deleted_link_leaves_is_taken_away_by_the_next_agent() {
         assert!(left.values().all(|port| port.addresses == both(B).into()));
         assert_eq!(marks(&config).len(), 2);
         drop(dataplane);
+    });
+}
+
+/// The table of flows between pods: their keys.
+fn flows(config: &Config) -> Vec<PodFlowKey> {
+    let pin = MapData::from_pin(config.pin_root.join("maps/POD_FLOWS")).unwrap();
+    let map = HashMap::<_, [u8; 16], [u8; 8]>::try_from(Map::from_map_data(pin).unwrap()).unwrap();
+    map.keys().map(|key| bytemuck::cast(key.unwrap())).collect()
+}
+
+/// One datagram there and back from the same port each time, so that only what tells flows apart tells these apart.
+fn same_flow(pod: &Pod) {
+    let at = SocketAddr::from((B.0, 8080));
+    let heard = inside(&pod.netns, move || {
+        let socket = UdpSocket::bind((A.0, 40_000)).unwrap();
+        socket.connect(at).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        echoes(&socket)
+    });
+    assert!(heard.join().unwrap());
+}
+
+/// Entries of pods that are gone stay until the table, which drops what was used longest ago first, wants their place. They
+/// name links, not addresses: whoever gets the address has another link, and an index is not given twice.
+#[test]
+fn a_flow_of_a_pod_that_is_gone_is_nobody_elses_and_the_table_is_bounded() {
+    alone(|config| {
+        let node = Node::up();
+        echo(&node.pods[1]);
+        let ports = node.ports();
+        let (dataplane, path) = node.attach(&config);
+        same_flow(&node.pods[0]);
+        let of = |index| flows(&config).iter().filter(|key| [key.low, key.high].contains(&index)).count();
+        let old = ports[1].ifindex;
+        assert_eq!(of(old), 1);
+        // The address comes back to another pod at once, and even its MAC does.
+        let next = Pod {
+            netns: format!("{}2", node.pods[1].netns),
+            link: "vc",
+            mac: node.pods[1].mac,
+            addresses: B,
+        };
+        let gone = ports[1].clone();
+        let path = node.inside(move || {
+            path.detach(&gone).unwrap();
+            path
+        });
+        node.on("ip link del vb");
+        node.plug(&next);
+        echo(&next);
+        let first = ports[0].clone();
+        let taken = node.inside(move || {
+            let port = port("vc", next.mac, both(B));
+            assert_eq!(path.attach(&port), Ok(PortProof::Bpf));
+            assert_eq!(path.check(&first), Ok(PortProof::Bpf));
+            port.ifindex
+        });
+        assert!(taken > old, "an index is not given twice");
+        assert_eq!(of(taken), 0, "no flow of the old pod is taken for one of the new");
+        let before = packets(&dataplane, "pod_peer");
+        same_flow(&node.pods[0]);
+        assert!(packets(&dataplane, "pod_peer") > before + 1);
+        assert_eq!((of(old), of(taken)), (1, 1), "a flow of its own, of the same addresses and ports");
+        let kind = MapData::from_pin(config.pin_root.join("maps/POD_FLOWS")).unwrap().info().unwrap();
+        assert_eq!(kind.max_entries(), 65_536);
+        assert_eq!(kind.map_type().unwrap(), MapType::LruHash);
     });
 }
 
