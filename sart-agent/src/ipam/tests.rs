@@ -151,6 +151,38 @@ fn a_pool_that_is_exhausted_is_named_and_reuses_a_warm_address_first() {
     assert_eq!(address(&book, "m", "c").as_deref(), Some("10.10.0.0"));
 }
 
+/// N4: nobody listens where the API server should be.
+#[test]
+fn with_the_api_server_down_pods_get_pre_claimed_addresses_and_an_unknown_one_is_told_to_try_again() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let client = {
+        let _entered = runtime.enter();
+        kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap()
+    };
+    let book = AddressBook::new(COOL, Some((client, runtime.handle().clone())));
+    book.take(|view| {
+        view.synced = all();
+        view.pools.insert("default".into(), pool("default", "10.1.0.0/24", 29, true));
+        view.namespaces.insert("n".into(), None);
+        view.pods.insert(ObjectKey::new("n", "a"), pod("a", None));
+    });
+    book.adopted();
+    book.announced(Some(BTreeSet::new()));
+    grant(&book, "default-0", block("default", "10.1.0.0/29"));
+    let given = address(&book, "n", "a").unwrap();
+    assert!(given.starts_with("10.1.0."), "{given}");
+    // The cache does not know it and nobody can be asked: not gone, and not for ever.
+    let unknown =
+        AddressRequest { key: key("x"), namespace: Some("n".into()), pod: Some("x".into()), uid: None };
+    let begun = Instant::now();
+    let error = book.allocate(&unknown, begun + Duration::from_secs(4)).unwrap_err();
+    assert_eq!(error.reason(), "pending");
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    // What leaves is let go all the same.
+    book.release(&key("a"), SystemTime::now());
+    assert_eq!(book.held(&key("a")), []);
+}
+
 #[test]
 fn giving_a_block_back_is_closing_then_withdrawing_then_the_route_then_the_release() {
     let book = book();

@@ -223,6 +223,32 @@ fn cni_criterion_28_every_family_works_at_once_from_node_pod_and_far_side() {
     }
 }
 
+#[test]
+fn n8_an_ipv6_only_pod_has_one_128_a_link_local_gateway_and_pings_its_neighbour_and_beyond_at_once() {
+    let Some(node) = Node::with(Families::V6, 10, None) else { return };
+    let (one, two) = (node.container(), node.container());
+    let result = node.added(&one);
+    node.added(&two);
+    assert_eq!(result["ips"], json!([{"address": "fd00:1::1/128", "gateway": "fe80::1", "interface": 1}]));
+    assert_eq!(result["routes"], json!([{"dst": "::/0", "gw": "fe80::1"}]));
+    let shown = one.run(&["ip", "-6", "address", "show", "dev", "eth0", "scope", "global"]);
+    assert!(
+        shown.contains("fd00:1::1/128") && shown.contains("nodad") && !shown.contains("tentative"),
+        "{shown}"
+    );
+    assert!(one.run(&["ip", "-6", "route"]).contains("default via fe80::1 dev eth0"));
+    assert!(!one.run(&["ip", "-4", "address", "show", "dev", "eth0"]).contains("inet"));
+    assert_eq!(node.space.run(&["ip", "-4", "route", "show", "proto", "188"]).unwrap(), "");
+    // A pod of this node, the far side of the uplink, and back.
+    let ping = |from: &sart_testkit::Namespace, to: &str| {
+        from.run(&["ping", "-6", "-n", "-c", "1", "-W", "20", to]).unwrap();
+    };
+    ping(&one.space, "fd00:1::2");
+    ping(&one.space, "fd00:20::1");
+    ping(node.router(), "fd00:1::1");
+    node.check(&one, &result).silent();
+}
+
 fn bare(cidr: &serde_json::Value) -> String {
     cidr.as_str().unwrap().split('/').next().unwrap().to_owned()
 }
