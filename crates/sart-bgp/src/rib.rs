@@ -15,6 +15,7 @@ mod hops;
 mod import;
 mod index;
 mod intake;
+mod kept;
 mod key;
 mod lag;
 mod otc;

@@ -4,9 +4,8 @@ use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::raw_peer::{UPDATE, announce_body, message, open_body};
 use sart_testkit::{missing, wait_for};
 
-use crate::fixture::{Fabric, LIMIT, Sart, config, far, neighbor, path};
+use crate::fixture::{Fabric, LIMIT, Sart, config, far, get, neighbor, path};
 use crate::needs;
-use crate::sessions::get;
 
 #[test]
 fn a_scrape_follows_a_neighbor_and_forgets_it_when_it_is_deleted() {

@@ -1,5 +1,6 @@
 //! A speaker in the middle, a namespace for each neighbour around it.
 
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -239,4 +240,17 @@ pub fn wait_prefixes(frr: &Frr, family: &str, wanted: &[&str]) {
 
 pub fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
+}
+
+/// A page of what the daemon serves over HTTP in its namespace.
+pub fn get(namespace: &Namespace, port: u16, page: &str) -> String {
+    let request = format!("GET {page} HTTP/1.1\r\nHost: sart\r\nConnection: close\r\n\r\n");
+    let answer = namespace.enter(|| {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    });
+    answer.unwrap()
 }

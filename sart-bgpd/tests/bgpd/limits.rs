@@ -4,9 +4,8 @@ use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::raw_peer::open_body;
 use sart_testkit::{Heard, missing_with_frr, wait_for};
 
-use crate::fixture::{Fabric, LIMIT, Sart, config, near, neighbor, path, wait_prefixes};
+use crate::fixture::{Fabric, LIMIT, Sart, config, get, near, neighbor, path, wait_prefixes};
 use crate::needs;
-use crate::sessions::get;
 
 fn wait_withheld(sart: &mut Sart, n: usize, wanted: (u64, u64)) {
     let seen = wait_for("the counts", LIMIT, || {

@@ -1,6 +1,5 @@
 //! Sessions come up, survive what they should and end as the RFC says.
 
-use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -8,7 +7,7 @@ use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::raw_peer::{KEEPALIVE, message, open_body};
 use sart_testkit::{RawPeer, missing, missing_with_frr};
 
-use crate::fixture::{Fabric, LIMIT, Sart, config, far, near, neighbor, path, wait_prefixes};
+use crate::fixture::{Fabric, LIMIT, Sart, config, far, get, near, neighbor, path, wait_prefixes};
 use crate::needs;
 
 #[test]
@@ -165,18 +164,6 @@ fn a_taken_port_is_waited_for_instead_of_dying() {
     second.wait_state(0, Established);
     assert!(ready().starts_with("HTTP/1.1 200"), "{}", ready());
     assert!(get(&fabric.sart, 8001, "/metrics").contains("sart_bgpd_established 1"));
-}
-
-pub(crate) fn get(namespace: &sart_testkit::Namespace, port: u16, page: &str) -> String {
-    let request = format!("GET {page} HTTP/1.1\r\nHost: sart\r\nConnection: close\r\n\r\n");
-    let answer = namespace.enter(|| {
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
-        stream.write_all(request.as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    });
-    answer.unwrap()
 }
 
 #[test]

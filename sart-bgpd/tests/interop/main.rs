@@ -28,6 +28,8 @@ mod next_hops;
 #[cfg(test)]
 mod packing;
 #[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod round_trip;
 #[cfg(test)]
 mod scene;

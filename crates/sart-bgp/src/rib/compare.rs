@@ -82,8 +82,9 @@ impl Comparison<'_> {
 
     /// Compares one row, where so many routes more than now may be told. Whether that left something out.
     fn compare(&mut self, dest: DestId, growth: usize) -> bool {
-        let row = Row { family: self.family, table: self.table, dest };
+        let row = Row { at: self.at, family: self.family, table: self.table, dest };
         let (group, exporter) = (&mut *self.group, &mut self.exporter);
+        group.kept[self.at].forget(dest);
         if let [(column, shifts)] = self.columns.as_mut_slice() {
             let mut new = exporter.wanted(group, row);
             let left_out = growth == 0 && new.set.is_some() && !group.out(*column).get(dest).set.is_some();
@@ -140,7 +141,7 @@ impl Comparison<'_> {
                 if surplus == 0 {
                     return;
                 }
-                let row = Row { family: self.family, table: self.table, dest };
+                let row = Row { at: self.at, family: self.family, table: self.table, dest };
                 let gone = shift(self.group, self.exporter.sets, (*column, row), Sent::default());
                 if let Some(gone) = gone {
                     self.group.withheld[self.at].set(dest, true);

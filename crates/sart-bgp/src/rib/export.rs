@@ -131,6 +131,8 @@ pub(crate) struct Exporter<'a> {
 /// A prefix of a table.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
+    /// The table's number.
+    pub at: usize,
     pub family: Family,
     pub table: &'a Table,
     pub dest: DestId,
@@ -192,7 +194,10 @@ impl Exporter<'_> {
         } else {
             self.learned_way(group, path)?
         };
-        let exit = self.exit(group, path, way)?;
+        let Some(exit) = self.exit(group, path, way) else {
+            group.kept[row.at].add(row.dest, path.peer);
+            return None;
+        };
         let set = if group.key.export.trivial() {
             self.plain(path.set, exit)
         } else {

@@ -7,6 +7,7 @@ use core::net::IpAddr;
 use super::answers::Answers;
 use super::compare::{Limit, Withheld};
 use super::export::Question;
+use super::kept::Kept;
 use super::key::TABLES;
 use super::peer::PeerConfig;
 use super::sets::SetId;
@@ -150,6 +151,8 @@ pub(crate) struct Group {
     pub members: Vec<PeerId>,
     /// By column.
     out: Vec<Out>,
+    /// What it must not be told, by table.
+    pub kept: [Kept; TABLES],
     /// Compare every prefix at the next flush, not only changed ones.
     pub full_pass: bool,
     /// What a limit withholds, by table.
@@ -166,6 +169,7 @@ impl Group {
             key,
             members: Vec::new(),
             out: core::iter::repeat_with(Out::default).take(columns).collect(),
+            kept: Default::default(),
             full_pass: true,
             withheld: Default::default(),
             judged: Answers::default(),

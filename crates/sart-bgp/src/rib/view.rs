@@ -330,4 +330,13 @@ impl Rib {
             |group: &Group| group.columns_of(table).map(|column| group.out(column).told_to(peer.id)).sum();
         group.map_or(0, told)
     }
+
+    /// How many routes of a family are kept from a neighbour because they would leak (RFC 9234 section 5).
+    #[must_use]
+    pub fn leaks_kept(&self, address: IpAddr, family: Family) -> u64 {
+        let found = self.peers.by_address(address).zip(table_of(family));
+        let Some((peer, table)) = found else { return 0 };
+        let group = self.groups.get(peer.group).and_then(Option::as_ref);
+        group.map_or(0, |group| group.kept[table].count_for(peer.id))
+    }
 }

@@ -37,6 +37,8 @@ pub struct FamilyFigures {
     pub advertised: u64,
     /// Prefixes kept from it, whole or some of their paths, by its export limit.
     pub withheld: u64,
+    /// Routes kept from it now because they would leak (RFC 9234).
+    pub leaks_kept: u64,
 }
 
 impl Speaker {
@@ -63,6 +65,7 @@ impl Speaker {
             accepted: rib.map_or(0, |rib| rib.accepted(peer, family)),
             advertised: rib.map_or(0, |rib| rib.told(peer, family)),
             withheld: rib.map_or(0, |rib| rib.withheld(peer, family)),
+            leaks_kept: rib.map_or(0, |rib| rib.leaks_kept(peer, family)),
         });
         let backlog_high = rib.map_or(0, |rib| rib.backlog_high(peer));
         Some(NeighborFigures { peer, state: session.state(), sent, received, families, backlog_high })

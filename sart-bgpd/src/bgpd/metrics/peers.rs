@@ -205,7 +205,9 @@ impl Known {
         let help = "Prefixes that the neighbor is told, by family";
         gauge(to, ("peer_prefixes_advertised", help), of(|family| family.advertised))?;
         let help = "Prefixes kept from the neighbor by its export limit, by family";
-        gauge(to, ("peer_prefixes_withheld", help), of(|family| family.withheld))
+        gauge(to, ("peer_prefixes_withheld", help), of(|family| family.withheld))?;
+        let help = "Routes kept from the neighbor because they would leak (RFC 9234), by family";
+        gauge(to, ("peer_leaks_kept", help), of(|family| family.leaks_kept))
     }
 }
 

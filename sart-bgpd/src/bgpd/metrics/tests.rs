@@ -51,6 +51,8 @@ fn happen(metrics: &Metrics, peer: &str) {
 
 const SERIES: &str = r#"sart_bgpd_peer_backlog_high_octets{peer="192.0.2.1"} 0
 sart_bgpd_peer_established_total{peer="192.0.2.1"} 1
+sart_bgpd_peer_leaks_kept{peer="192.0.2.1",family="ipv4-unicast"} 0
+sart_bgpd_peer_leaks_kept{peer="192.0.2.1",family="ipv6-unicast"} 0
 sart_bgpd_peer_messages_total{peer="192.0.2.1",direction="received",type="Keepalive"} 0
 sart_bgpd_peer_messages_total{peer="192.0.2.1",direction="received",type="Notification"} 0
 sart_bgpd_peer_messages_total{peer="192.0.2.1",direction="received",type="Open"} 0

@@ -1,7 +1,8 @@
 //! Roles where routes meet them (RFC 9234 section 5): what is refused on its way in, marked, and kept from leaving.
 
-use super::stage::{OWN_AS, announce, best, changes, ip, neighbor, path, rib, rules, told};
+use super::stage::{OWN_AS, announce, best, changes, ip, neighbor, path, rib, rules, told, withdraw};
 use crate::config::LocalPath;
+use crate::family::Family;
 use crate::rib::{PeerConfig, Refusal, Rib};
 use crate::wire::attr::Attributes;
 use crate::wire::capability::Role;
@@ -75,6 +76,12 @@ fn a_route_is_marked_on_its_way_in_and_out_and_stays_where_it_must() {
         let seen = |to: u8| told(&outgoing, to).pop().map(|update| update.attributes.only_to_customer);
         let what = format!("{from:?} to {to:?} with {otc:?}");
         assert_eq!((seen(2), seen(3)), (hearer, Some(internal)), "{what}");
+        let kept = [1, 2, 3].map(|to| rib.leaks_kept(ip(to), Family::IPV4_UNICAST));
+        // What it sent itself is not kept from a neighbour for its mark.
+        assert_eq!(kept, [0, u64::from(hearer.is_none()), 0], "{what}");
+        withdraw(&mut rib, 1, P);
+        rib.flush();
+        assert_eq!(rib.leaks_kept(ip(2), Family::IPV4_UNICAST), 0, "{what}");
     }
 }
 
