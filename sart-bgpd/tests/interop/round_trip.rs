@@ -1,5 +1,6 @@
-//! Ten thousand routes of both families with every attribute that is passed on inside an AS: what FRR, BIRD and GoBGP show
-//! of what we send, and what we show of what they send, must be what a raw peer said at the other end.
+//! Ten thousand routes of both families with every attribute that is passed on inside an AS, half of them reflected: what
+//! FRR, BIRD and GoBGP show of what we send, and what we show of what they send, must be what raw peers said at the other
+//! end.
 
 mod route;
 
@@ -9,14 +10,16 @@ use std::time::Duration;
 use route::{Route, Table};
 use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::update::{
-    AGGREGATOR, ATOMIC_AGGREGATE, COMMUNITIES, EXT_COMMUNITIES, LARGE_COMMUNITIES, MED, NON_TRANSITIVE,
-    ORIGIN, TRANSITIVE, WELL_KNOWN,
+    AGGREGATOR, ATOMIC_AGGREGATE, CLUSTER_LIST, COMMUNITIES, EXT_COMMUNITIES, LARGE_COMMUNITIES, LOCAL_PREF,
+    MED, NON_TRANSITIVE, ORIGIN, ORIGINATOR_ID, OTC, TRANSITIVE, WELL_KNOWN,
 };
-use sart_testkit::{Bird, Frr, Gobgp, Namespace, RawPeer, Update, bird, gobgp, missing_with_frr, wait_for};
+use sart_testkit::{
+    Bird, Frr, Gobgp, Namespace, Open, RawPeer, Update, bird, gobgp, missing_with_frr, wait_for,
+};
 
 use crate::fixture::{Fabric, Sart, far, near};
 use crate::needs;
-use crate::scene::{OWN, V6_NEXT_HOP, address, establish, open, transit, waiting};
+use crate::scene::{HOLD, OWN, V6_NEXT_HOP, address, establish, open, transit, waiting};
 use crate::speakers::{Session, bird_config, frr_config, gobgp_config};
 
 /// Attribute sets of each family, and prefixes of each set.
@@ -27,8 +30,22 @@ const SOURCE: u32 = 65_001;
 /// Three daemons and their clients share the machine with other tests.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The type of an attribute that nobody knows.
+const UNKNOWN: u8 = 200;
+
+/// Who some reflected routes came from before they met the client.
+const ORIGINATOR: &str = "10.0.0.7";
+
+/// A raw peer that tells a speaker half of the routes, IPv4 and IPv6 with these next hops.
+#[derive(Clone)]
+struct Source {
+    next_hops: [IpAddr; 2],
+    /// Its router id and that of the speaker, if it is that speaker's internal client.
+    reflected: Option<[String; 2]>,
+}
+
 /// The message of one set and what each of its prefixes must look like in an internal neighbour's table.
-fn set(number: u16, next_hop: IpAddr) -> (Update, Vec<String>, Route) {
+fn set(number: u16, source: &Source, next_hop: IpAddr) -> (Update, Vec<String>, Route) {
     let n = u32::from(number);
     let path: Vec<u32> = (0..=n % 4).map(|hop| if hop == 0 { SOURCE } else { 199_999 + n + hop }).collect();
     let prefixes: Vec<String> = (0..EACH).map(|at| prefix(number, at, next_hop)).collect();
@@ -56,7 +73,41 @@ fn set(number: u16, next_hop: IpAddr) -> (Update, Vec<String>, Route) {
         route.aggregator = Some((196_608 + u64::from(n), "10.0.0.9".to_owned()));
     }
     let update = communities(number, update, &mut route);
+    let update = rarer(number, update, &mut route);
+    let update = match &source.reflected {
+        Some(routers) => internal(number, update, routers, &mut route),
+        None => update,
+    };
     (update, prefixes, route)
+}
+
+/// Only to Customer (RFC 9234), and an attribute that nobody knows.
+fn rarer(number: u16, mut update: Update, route: &mut Route) -> Update {
+    if number % 6 == 1 {
+        update = update.attribute(TRANSITIVE, OTC, &(65_100 + u32::from(number)).to_be_bytes());
+        route.otc = Some(65_100 + u64::from(number));
+    }
+    if number % 7 == 2 {
+        let [high, low] = number.to_be_bytes();
+        update = update.attribute(TRANSITIVE, UNKNOWN, &[high, low, 7]);
+        route.unknown = vec![high, low, 7];
+    }
+    update
+}
+
+/// What a client says to its reflector, and what the reflector adds (RFC 4456 section 8).
+fn internal(number: u16, update: Update, [client, reflector]: &[String; 2], route: &mut Route) -> Update {
+    route.local_pref = 200 + u64::from(number % 7);
+    let update = update.attribute(WELL_KNOWN, LOCAL_PREF, &(200 + u32::from(number % 7)).to_be_bytes());
+    route.cluster_list.push(reflector.clone());
+    if !number.is_multiple_of(3) {
+        route.originator = Some(client.clone());
+        return update;
+    }
+    route.originator = Some(ORIGINATOR.to_owned());
+    route.cluster_list.push("10.0.0.8".to_owned());
+    let update = update.attribute(NON_TRANSITIVE, ORIGINATOR_ID, &[10, 0, 0, 7]);
+    update.attribute(NON_TRANSITIVE, CLUSTER_LIST, &[10, 0, 0, 8])
 }
 
 /// None to three of each kind, in ascending order: FRR sorts them.
@@ -94,23 +145,55 @@ fn prefix(number: u16, at: u8, family_of: IpAddr) -> String {
     format!("10.{}.{}.0/24", 100 + number / 25, (number % 25) * 10 + u16::from(at))
 }
 
-/// All messages and all routes of a source with these addresses: IPv4 in the first table, IPv6 in the second.
-fn everything(next_hops: [IpAddr; 2]) -> (Vec<u8>, [Table; 2]) {
-    let mut bytes = Vec::new();
-    let tables = next_hops.map(|next_hop| {
-        let mut table = Table::new();
-        for number in 0..SETS {
-            let (update, prefixes, route) = set(number, next_hop);
-            bytes.extend(update.bytes());
+/// The messages of each source and all routes: IPv4 in the first table, IPv6 in the second.
+fn everything(sources: &[Source; 2]) -> ([Vec<u8>; 2], [Table; 2]) {
+    let (mut bytes, mut tables) = (<[Vec<u8>; 2]>::default(), <[Table; 2]>::default());
+    for number in 0..SETS {
+        let from = usize::from(number / 4 % 2);
+        for (at, table) in tables.iter_mut().enumerate() {
+            let (update, prefixes, route) = set(number, &sources[from], sources[from].next_hops[at]);
+            bytes[from].extend(update.bytes());
             table.extend(prefixes.into_iter().map(|prefix| (prefix, route.clone())));
         }
-        table
-    });
+    }
     (bytes, tables)
 }
 
+/// What a viewer can show of a route.
+type Shown = fn(Route) -> Route;
+
+/// FRR shows no attribute that it does not know.
+fn without_unknown(route: Route) -> Route {
+    Route { unknown: Vec::new(), ..route }
+}
+
+/// Our API shows neither of the two.
+fn without_rarer(route: Route) -> Route {
+    Route { otc: None, ..without_unknown(route) }
+}
+
+/// FRR 8.4 gives a route without a MED the MED 0 where it names the originator itself.
+fn as_frr_reflects(route: Route) -> Route {
+    let named = route.originator.as_ref().is_some_and(|originator| originator != ORIGINATOR);
+    Route { med: route.med.or(named.then_some(0)), ..without_rarer(route) }
+}
+
+/// GoBGP names originator and cluster to a client for external routes as well.
+fn as_gobgp_reflects(route: Route) -> Route {
+    let mut shown = without_rarer(route);
+    if shown.originator.is_none() {
+        shown.originator = Some(format!("10.{}.3.2", BEHIND[0]));
+        shown.cluster_list = vec![far(3)];
+    }
+    shown
+}
+
 /// Reads tables of `who` until both are as big as expected, then compares route by route.
-fn equal(who: &str, expected: &[Table; 2], mut look: impl FnMut() -> anyhow::Result<[Table; 2]>) {
+fn equal(
+    (who, shown): (&str, Shown),
+    expected: &[Table; 2],
+    mut look: impl FnMut() -> anyhow::Result<[Table; 2]>,
+) {
     let seen = wait_for(who, LIMIT, || {
         let tables = look()?;
         let sizes = [tables[0].len(), tables[1].len()];
@@ -119,7 +202,7 @@ fn equal(who: &str, expected: &[Table; 2], mut look: impl FnMut() -> anyhow::Res
     let seen = seen.unwrap_or_else(|error| panic!("{error:#}"));
     for (expected, seen) in expected.iter().zip(&seen) {
         for (prefix, route) in expected {
-            assert_eq!(seen.get(prefix), Some(route), "{who}: {prefix}");
+            assert_eq!(seen.get(prefix), Some(&shown(route.clone())), "{who}: {prefix}");
         }
     }
 }
@@ -128,6 +211,9 @@ fn session(n: usize) -> Session {
     Session { own: far(n), peer: near(n), asn: OWN }
 }
 
+/// The speaker's router id.
+const US: &str = "10.77.255.1";
+
 /// The three daemons as internal neighbours 1 to 3.
 struct Daemons<'a> {
     frr: Frr,
@@ -135,20 +221,48 @@ struct Daemons<'a> {
     gobgp: Gobgp<'a>,
 }
 
-fn daemons(fabric: &Fabric, more: impl Fn(usize) -> Option<Session>) -> Daemons<'_> {
+/// Their internal neighbours behind them are their clients.
+fn daemons(fabric: &Fabric, more: impl Fn(usize) -> Vec<Session>) -> Daemons<'_> {
     let sessions = |n: usize| [session(n)].into_iter().chain(more(n)).collect::<Vec<_>>();
+    let client = |n: usize| format!("10.{}.{n}.2", BEHIND[1]);
+    let frr = frr_config(OWN, &far(1), &sessions(1));
+    let frr = reflecting(&frr, &format!("  neighbor {} activate\n", client(1)), |line| {
+        format!("{line}  neighbor {} route-reflector-client\n", client(1))
+    });
+    let bird = bird_config(OWN, &far(2), &sessions(2));
+    let bird = reflecting(&bird, &format!("neighbor {} as", client(2)), |line| format!("rr client; {line}"));
+    let mut gobgp = gobgp_config(OWN, &far(3), &sessions(3));
+    // It names originator and cluster to its clients only, so we have to be one.
+    let clients = if gobgp.contains(&client(3)) { vec![client(3), near(3)] } else { Vec::new() };
+    for peer in clients {
+        let begin = format!("  neighbor-address = \"{peer}\"\n  peer-as = {OWN}\n");
+        gobgp = reflecting(&gobgp, &begin, |line| {
+            format!(
+                "{line} [neighbors.route-reflector.config]\n  route-reflector-client = true\n  \
+                 route-reflector-cluster-id = \"{}\"\n",
+                far(3)
+            )
+        });
+    }
     Daemons {
-        frr: Frr::start_alone(&fabric.peers[1], &frr_config(OWN, &far(1), &sessions(1))).unwrap(),
-        bird: Bird::start(&fabric.peers[2], &bird_config(OWN, &far(2), &sessions(2))).unwrap(),
-        gobgp: Gobgp::start(&fabric.peers[3], &gobgp_config(OWN, &far(3), &sessions(3))).unwrap(),
+        frr: Frr::start_alone(&fabric.peers[1], &frr).unwrap(),
+        bird: Bird::start(&fabric.peers[2], &bird).unwrap(),
+        gobgp: Gobgp::start(&fabric.peers[3], &gobgp).unwrap(),
     }
 }
 
+/// A configuration with something added where a neighbour is named, if it is.
+fn reflecting(config: &str, named: &str, with: impl Fn(&str) -> String) -> String {
+    config.replace(named, &with(named))
+}
+
+/// The sources of our own routes are neighbours 0 and 4, an external one and an internal client.
 fn scene(purpose: &str) -> (Fabric, Sart) {
-    let fabric = Fabric::new(purpose, 4);
+    let fabric = Fabric::new(purpose, 5);
     let mut sart = Sart::start(&fabric.sart, &["--level", "warn"]);
+    let client = v1::NeighborConfig { route_reflector_client: true, ..waiting(4, OWN) };
     let internal = (1..4).map(|n| v1::NeighborConfig { passive: false, ..waiting(n, OWN) });
-    sart.apply(&transit(&[waiting(0, SOURCE)].into_iter().chain(internal).collect::<Vec<_>>()));
+    sart.apply(&transit(&[waiting(0, SOURCE), client].into_iter().chain(internal).collect::<Vec<_>>()));
     (fabric, sart)
 }
 
@@ -162,67 +276,99 @@ fn missing_one() -> Option<&'static str> {
 fn c6_what_frr_bird_and_gobgp_show_is_what_we_were_told() {
     needs!(missing_one());
     let (fabric, mut sart) = scene("c6out");
-    let daemons = daemons(&fabric, |_| None);
+    let daemons = daemons(&fabric, |_| Vec::new());
     (1..4).for_each(|n| sart.wait_state(n, Established));
-    let mut source = establish(&fabric, &sart, 0, &open(0, SOURCE));
-    let (bytes, expected) = everything([address(0).into(), V6_NEXT_HOP.parse().unwrap()]);
-    source.send(&bytes).unwrap();
-    equal("FRR", &expected, || {
+    let mut peers = [(0, SOURCE), (4, OWN)].map(|(n, asn)| establish(&fabric, &sart, n, &open(n, asn)));
+    let reflected = Some([far(4), US.to_owned()]);
+    let (messages, expected) = everything(&[
+        Source { next_hops: [address(0).into(), V6_NEXT_HOP.parse().unwrap()], reflected: None },
+        Source { next_hops: [address(4).into(), "fd77:4::2".parse().unwrap()], reflected },
+    ]);
+    peers.iter_mut().zip(&messages).for_each(|(peer, messages)| peer.send(messages).unwrap());
+    equal(("FRR", without_unknown), &expected, || {
         let show = |family: &str| daemons.frr.json(&format!("show bgp {family} unicast json detail"));
         Ok([route::of_frr(&show("ipv4")?), route::of_frr(&show("ipv6")?)])
     });
-    equal("BIRD", &expected, || {
+    equal(("BIRD", |route| route), &expected, || {
         let show = |table: &str| daemons.bird.birdc(&format!("show route table {table} all"));
         Ok([route::of_bird(&show("master4")?), route::of_bird(&show("master6")?)])
     });
-    equal("GoBGP", &expected, || {
+    equal(("GoBGP", |route| route), &expected, || {
         let show = |family: &str| daemons.gobgp.json(&format!("global rib -a {family}"));
         Ok([route::of_gobgp(&show("ipv4")?), route::of_gobgp(&show("ipv6")?)])
     });
 }
 
-/// A link from daemon `n` to a source of its own: our end's and the source's addresses.
-fn behind(n: usize) -> ([String; 2], [IpAddr; 2]) {
-    let six = |last: u16| Ipv6Addr::new(0xfd88, n as u16, 0, 0, 0, 0, 0, last);
-    let near = [format!("10.88.{n}.1/24"), format!("{}/64", six(1))];
-    (near, [[10, 88, n as u8, 2].into(), six(2).into()])
+/// The second octets of the links from a daemon to its two sources, an external one and an internal client.
+const BEHIND: [u8; 2] = [88, 89];
+
+/// A source of daemon `n`: the daemon's addresses on the link to it, and its own.
+fn behind(n: usize, link: u8) -> ([String; 2], [IpAddr; 2]) {
+    let six = |last: u16| Ipv6Addr::new(0xfd00 + u16::from(link), n as u16, 0, 0, 0, 0, 0, last);
+    let near = [format!("10.{link}.{n}.1/24"), format!("{}/64", six(1))];
+    (near, [[10, link, n as u8, 2].into(), six(2).into()])
 }
 
-fn source_of(fabric: &Fabric, sources: &Namespace, n: usize) {
-    let (near, far) = behind(n);
+fn source_of(fabric: &Fabric, sources: &Namespace, (n, link): (usize, u8)) {
+    let (near, far) = behind(n, link);
     let far = [format!("{}/24", far[0]), format!("{}/64", far[1])];
-    let interface = format!("src{n}");
-    fabric.peers[n].link(("src", &[&near[0], &near[1]]), sources, (&interface, &[&far[0], &far[1]])).unwrap();
+    let (inner, interface) = (format!("src{link}"), format!("src{n}"));
+    fabric.peers[n]
+        .link((&inner, &[&near[0], &near[1]]), sources, (&interface, &[&far[0], &far[1]]))
+        .unwrap();
+}
+
+fn sources_behind(n: usize) -> [Source; 2] {
+    BEHIND.map(|link| {
+        let reflected = (link == BEHIND[1]).then(|| [format!("10.{link}.{n}.2"), far(n)]);
+        Source { next_hops: behind(n, link).1, reflected }
+    })
+}
+
+/// What the sources of daemon `n` say, each over a session of its own.
+fn tell(spaces: &[Namespace; 2], n: usize) -> Vec<RawPeer> {
+    let messages = everything(&sources_behind(n)).0;
+    let sources = spaces.iter().zip(BEHIND).zip([SOURCE, OWN]).zip(messages);
+    let connect = |(((space, link), asn), messages): (((&Namespace, u8), u32), Vec<u8>)| {
+        let to = format!("10.{link}.{n}.1:179").parse().unwrap();
+        let id = [10, link, n as u8, 2].into();
+        let says = Open::new(asn, HOLD, id).family(1, 1).family(2, 1).four_octets();
+        let peer = wait_for("a session with the daemon", LIMIT, || {
+            let mut peer = RawPeer::connect(space, to, LIMIT)?;
+            peer.establish(&says.body(), Duration::from_secs(5))?;
+            Ok(Some(peer))
+        });
+        let mut peer = peer.unwrap();
+        peer.send(&messages).unwrap();
+        peer
+    };
+    sources.map(connect).collect()
 }
 
 #[test]
 fn c6_what_we_show_is_what_frr_bird_and_gobgp_were_told() {
     needs!(missing_one());
     let (fabric, mut sart) = scene("c6in");
-    let sources = Namespace::new("c6src").unwrap();
-    (1..4).for_each(|n| source_of(&fabric, &sources, n));
+    let spaces = ["c6src", "c6client"].map(|name| Namespace::new(name).unwrap());
+    for n in 1..4 {
+        spaces.iter().zip(BEHIND).for_each(|(space, link)| source_of(&fabric, space, (n, link)));
+    }
     let more = |n: usize| {
-        let (own, peer) = (format!("10.88.{n}.1"), format!("10.88.{n}.2"));
-        Some(Session { own, peer, asn: SOURCE })
+        let session =
+            |(link, asn)| Session { own: format!("10.{link}.{n}.1"), peer: format!("10.{link}.{n}.2"), asn };
+        [(BEHIND[0], SOURCE), (BEHIND[1], OWN)].map(session).into()
     };
     let _daemons = daemons(&fabric, more);
     (1..4).for_each(|n| sart.wait_state(n, Established));
-    let mut peers = Vec::new();
-    for n in 1..4 {
-        let to = format!("10.88.{n}.1:179").parse().unwrap();
-        let peer = wait_for("a session with the daemon", LIMIT, || {
-            let mut peer = RawPeer::connect(&sources, to, LIMIT)?;
-            let open = open(0, SOURCE).body();
-            peer.establish(&open, Duration::from_secs(5))?;
-            Ok(Some(peer))
-        });
-        let mut peer = peer.unwrap();
-        peer.send(&everything(behind(n).1).0).unwrap();
-        peers.push(peer);
-    }
-    for (n, who) in [(1, "from FRR"), (2, "from BIRD"), (3, "from GoBGP")] {
-        let (_, expected) = everything(behind(n).1);
-        equal(who, &expected, || {
+    let _peers: Vec<_> = (1..4).map(|n| tell(&spaces, n)).collect();
+    let viewers: [(usize, &str, Shown); 3] = [
+        (1, "from FRR", as_frr_reflects),
+        (2, "from BIRD", without_rarer),
+        (3, "from GoBGP", as_gobgp_reflects),
+    ];
+    for (n, who, shown) in viewers {
+        let (_, expected) = everything(&sources_behind(n));
+        equal((who, shown), &expected, || {
             let rows = sart.paths(v1::Table::AdjIn, n);
             let (six, four) = rows.into_iter().partition(|path| path.prefix.contains(':'));
             Ok([route::of_ours(four), route::of_ours(six)])

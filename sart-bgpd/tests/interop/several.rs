@@ -187,3 +187,73 @@ fn criterion_21_identifiers_stay_with_their_paths_over_a_refresh_and_go_one_by_o
     assert_eq!(numbered(&mut taker, 1), Numbered::from([(of(65_001), None)]));
     assert_eq!(stage.sart.neighbor(3).flaps, 0);
 }
+
+/// Two paths of the prefix come from one neighbour, with the MEDs 10 and 20. Asked for again they come with the identifiers
+/// they had, and one of them can go alone.
+fn taken(mut sart: Sart, lose_the_first: impl Fn()) {
+    sart.wait_state(0, Established);
+    let first = wait_numbered(&mut sart, &[10, 20]);
+    let before = sart.neighbor(0).received.unwrap_or_default().update;
+    let request = v1::RefreshNeighborRequest { address: far(0) };
+    sart.call(async |client| client.refresh_neighbor(request).await);
+    let again = wait_for("the routes again", LIMIT, || {
+        let received = sart.neighbor(0).received.unwrap_or_default().update;
+        Ok((received > before).then_some(()))
+    });
+    again.unwrap_or_else(|error| panic!("{error:#}\n{}", sart.process.log()));
+    assert_eq!(wait_numbered(&mut sart, &[10, 20]), first);
+    lose_the_first();
+    assert_eq!(wait_numbered(&mut sart, &[20])[&20], first[&20]);
+    assert_eq!(sart.neighbor(0).flaps, 0);
+}
+
+/// The identifiers of the neighbour's paths by MED, once these are all it has.
+fn wait_numbered(sart: &mut Sart, meds: &[u32]) -> BTreeMap<u32, u32> {
+    let seen = wait_for("the paths", LIMIT, || {
+        let rows = sart.paths(v1::Table::AdjIn, 0);
+        let seen: BTreeMap<_, _> = rows.iter().map(|path| (path.med.unwrap_or(0), path.path_id)).collect();
+        if rows.len() == meds.len() && seen.keys().eq(meds) {
+            Ok(Some(seen))
+        } else {
+            anyhow::bail!("{rows:?}")
+        }
+    });
+    seen.unwrap_or_else(|error| panic!("{error:#}\n{}", sart.process.log()))
+}
+
+fn taking(purpose: &str) -> (Fabric, Sart, [Session; 1]) {
+    let fabric = Fabric::new(purpose, 1);
+    let mut sart = Sart::start(&fabric.sart, &[]);
+    let features = Some(v1::Features { add_path_receive: true, ..Default::default() });
+    sart.apply(&transit(&[v1::NeighborConfig { passive: false, features, ..waiting(0, TAKER) }]));
+    (fabric, sart, [Session { own: far(0), peer: near(0), asn: 65_000 }])
+}
+
+#[test]
+fn criterion_21_identifiers_of_gobgp_stay_over_a_refresh_and_its_paths_go_one_by_one() {
+    needs!(missing().or((!gobgp::is_installed()).then_some("GoBGP is not installed")));
+    let (fabric, sart, session) = taking("c21rxgobgp");
+    let family = "afi-safi-name = \"ipv4-unicast\"\n";
+    let tells = format!("{family}  [neighbors.afi-safis.add-paths.config]\n   send-max = 2\n");
+    let config = gobgp_config(TAKER, &far(0), &session).replace(family, &tells);
+    let gobgp = Gobgp::start(&fabric.peers[0], &config).unwrap();
+    for (id, med) in [(7, 10), (9, 20)] {
+        gobgp.run(&format!("global rib add {PREFIX} identifier {id} med {med}")).unwrap();
+    }
+    taken(sart, || drop(gobgp.run(&format!("global rib del {PREFIX} identifier 7")).unwrap()));
+}
+
+#[test]
+fn criterion_21_identifiers_of_bird_stay_over_a_refresh_and_its_paths_go_one_by_one() {
+    needs!(missing().or((!bird::is_installed()).then_some("BIRD is not installed")));
+    let (fabric, sart, session) = taking("c21rxbird");
+    let config = bird_config(TAKER, &far(0), &session);
+    let mut config = config.replace("ipv4 { import all;", "ipv4 { add paths tx; import all;");
+    for (name, med) in [("one", 10), ("two", 20)] {
+        config.push_str(&format!(
+            "protocol static {name} {{ ipv4; route {PREFIX} unreachable {{ bgp_med = {med}; }}; }}\n"
+        ));
+    }
+    let bird = Bird::start(&fabric.peers[0], &config).unwrap();
+    taken(sart, || drop(bird.birdc("disable one").unwrap()));
+}

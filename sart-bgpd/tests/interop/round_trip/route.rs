@@ -23,6 +23,12 @@ pub struct Route {
     pub ext_communities: Vec<String>,
     /// `65000:1:2`.
     pub large_communities: Vec<String>,
+    pub originator: Option<String>,
+    pub cluster_list: Vec<String>,
+    /// Only to Customer.
+    pub otc: Option<u64>,
+    /// The value of the attribute that nobody knows.
+    pub unknown: Vec<u8>,
 }
 
 pub type Table = BTreeMap<String, Route>;
@@ -42,6 +48,9 @@ pub fn of_ours(rows: Vec<v1::Path>) -> Table {
             communities: path.communities.iter().map(|value| pair(u64::from(*value))).collect(),
             ext_communities: path.ext_communities,
             large_communities: path.large_communities,
+            originator: Some(path.originator_id).filter(|id| !id.is_empty()),
+            cluster_list: path.cluster_list,
+            ..Route::default()
         };
         (path.prefix, route)
     };
@@ -81,6 +90,10 @@ fn frr_route(row: &Value) -> Route {
         communities: texts(&row["community"]["list"]),
         ext_communities: ext.split_whitespace().map(str::to_lowercase).collect(),
         large_communities: texts(&row["largeCommunity"]["list"]),
+        originator: row["originatorId"].as_str().map(str::to_owned),
+        cluster_list: texts(&row["clusterList"]["list"]),
+        otc: row["otc"].as_u64(),
+        unknown: Vec::new(),
     }
 }
 
@@ -108,6 +121,13 @@ fn gobgp_route(attributes: &Value) -> Route {
             8 => route.communities = numbers(&attribute["communities"]).into_iter().map(pair).collect(),
             16 => route.ext_communities = gobgp_ext(&attribute["value"]),
             32 => route.large_communities = gobgp_large(&attribute["value"]),
+            9 => route.originator = attribute["value"].as_str().map(str::to_owned),
+            10 => route.cluster_list = texts(&attribute["value"]),
+            // GoBGP does not know it.
+            35 => {
+                route.otc = gobgp_octets(attribute).try_into().ok().map(|otc| u32::from_be_bytes(otc).into())
+            }
+            200 => route.unknown = gobgp_octets(attribute),
             other => panic!("attribute {other} was not sent: {attribute}"),
         }
     }
@@ -120,6 +140,20 @@ fn gobgp_ext(values: &Value) -> Vec<String> {
         format!("{kind}:{}", value["value"].as_str().unwrap_or_default())
     };
     values.as_array().into_iter().flatten().map(text).collect()
+}
+
+/// The value of an attribute that it does not know, which it prints in base64.
+fn gobgp_octets(attribute: &Value) -> Vec<u8> {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let text = attribute["value"].as_str().unwrap_or_default().trim_end_matches('=');
+    let digit = |letter: u8| DIGITS.iter().position(|digit| *digit == letter);
+    let digits = text.bytes().map(|letter| digit(letter).unwrap_or_else(|| panic!("{attribute}")) as u32);
+    let digits: Vec<_> = digits.collect();
+    let octets = |four: &[u32]| {
+        let word = (0..4).fold(0, |word, at| word << 6 | four.get(at).copied().unwrap_or(0));
+        word.to_be_bytes()[1..four.len()].to_vec()
+    };
+    digits.chunks(4).flat_map(octets).collect()
 }
 
 fn gobgp_large(values: &Value) -> Vec<String> {
@@ -160,6 +194,14 @@ fn bird_attribute(route: &mut Route, name: &str, value: &str) {
         "community" => route.communities = bird_list(value),
         "ext_community" => route.ext_communities = bird_list(value),
         "large_community" => route.large_communities = bird_list(value),
+        "originator_id" => route.originator = Some(value.to_owned()),
+        "cluster_list" => route.cluster_list = value.split_whitespace().map(str::to_owned).collect(),
+        "otc" => route.otc = value.parse().ok(),
+        // 200, transitive; BIRD does not know it.
+        "c8 [t]" => {
+            let octets = value.split_whitespace().map(|octet| u8::from_str_radix(octet, 16).unwrap());
+            route.unknown = octets.collect();
+        }
         other => panic!("attribute {other} was not sent: {value}"),
     }
 }
