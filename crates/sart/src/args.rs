@@ -90,6 +90,8 @@ pub(crate) enum BgpCommand {
     },
     /// The tables: best paths, and what one neighbor sent or was sent.
     Rib(RibArgs),
+    /// Every next hop in use: whether it can be reached, and how far it is.
+    NextHop,
     /// The policies, their sets, and the chains of the neighbors.
     Policy(PolicyArgs),
 }
@@ -156,6 +158,9 @@ pub(crate) struct SetArgs {
     /// Whether paths with an AS_SET in them are refused (RFC 9774).
     #[arg(long, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
     pub(crate) reject_as_sets: Option<bool>,
+    /// Whether a path counts only while the route manager knows a way to its next hop.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    pub(crate) track_next_hops: Option<bool>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -451,6 +456,8 @@ mod tests {
             "sart bgp neighbor start 10.0.0.2",
             "sart bgp neighbor reset 10.0.0.2",
             "sart bgp neighbor refresh 10.0.0.2",
+            "sart bgp global set --track-next-hops=false",
+            "sart bgp next-hop -o json",
             "sart bgp policy",
             "sart bgp policy get from-spine -o json",
             "sart bgp policy sets",

@@ -2,6 +2,7 @@
 
 mod json;
 mod listing;
+mod next_hops;
 mod plain;
 mod policy;
 #[cfg(test)]
@@ -23,7 +24,8 @@ type Client = BgpServiceClient<Channel>;
 
 pub(crate) async fn run(args: BgpArgs, format: Format, out: &mut Out) -> anyhow::Result<()> {
     let path = sart_rpc::socket_path(&args.endpoint)?;
-    let mut client = BgpServiceClient::new(sart_rpc::connect(path).await?);
+    let channel = sart_rpc::connect(path).await?;
+    let mut client = BgpServiceClient::new(channel.clone());
     let text = match args.command {
         BgpCommand::Neighbor { command: NeighborCommand::Watch } => {
             return watch::neighbors(&mut client, format, out).await;
@@ -37,6 +39,7 @@ pub(crate) async fn run(args: BgpArgs, format: Format, out: &mut Out) -> anyhow:
         BgpCommand::Global { command } => global(&mut client, command, format, out).await,
         BgpCommand::Neighbor { command } => neighbor(&mut client, command, format, out).await,
         BgpCommand::Rib(rib) => self::rib(&mut client, rib, format, out).await,
+        BgpCommand::NextHop => next_hops::run(channel, format).await,
         BgpCommand::Policy(policy) => policy::run(&mut client, policy.command, format).await,
     }?;
     out.put(&text).map(|_| ())
@@ -100,6 +103,7 @@ fn changed(mut global: v1::Global, set: &SetArgs) -> v1::Global {
     global.router_id = set.router_id.map_or(global.router_id, |id| id.to_string());
     global.ebgp_requires_policy = set.ebgp_requires_policy.unwrap_or(global.ebgp_requires_policy);
     global.reject_as_sets = set.reject_as_sets.unwrap_or(global.reject_as_sets);
+    global.track_next_hops = set.track_next_hops.unwrap_or(global.track_next_hops);
     global.multipath = set.multi_path.or(global.multipath);
     global
 }

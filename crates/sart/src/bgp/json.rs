@@ -59,6 +59,7 @@ pub(crate) struct Global<'a> {
     cluster_id: Option<&'a str>,
     reject_as_sets: bool,
     graceful_shutdown: bool,
+    track_next_hops: bool,
     next_hop_metrics: BTreeMap<&'a str, u32>,
 }
 
@@ -83,6 +84,7 @@ impl<'a> From<&'a v1::Global> for Global<'a> {
             cluster_id: given(&global.cluster_id),
             reject_as_sets: global.reject_as_sets,
             graceful_shutdown: global.graceful_shutdown,
+            track_next_hops: global.track_next_hops,
             next_hop_metrics: global
                 .next_hop_metrics
                 .iter()

@@ -63,6 +63,7 @@ pub(crate) fn global(global: &v1::Global) -> String {
     line("Oldest", said(global.prefer_oldest, "preferred among equal eBGP paths"));
     line("Cluster id", global.cluster_id.clone());
     line("Next hops", next_hops(global));
+    line("Tracking", said(global.track_next_hops, "a path counts only while its next hop can be reached"));
     line("Transit", transit(global.transit()).to_owned());
     line("Import", import);
     line("AS sets", said(global.reject_as_sets, "refused (RFC 9774)"));

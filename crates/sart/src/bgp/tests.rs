@@ -116,6 +116,7 @@ fn everything() -> (v1::Global, v1::Neighbor) {
         reject_as_sets: true,
         graceful_shutdown: true,
         ebgp_requires_policy: true,
+        track_next_hops: true,
         next_hop_metrics: vec![metric],
         ..global()
     };
@@ -141,6 +142,25 @@ fn everything() -> (v1::Global, v1::Neighbor) {
     });
     neighbor.prefixes_withheld = 12;
     (global, neighbor)
+}
+
+#[test]
+fn next_hops_show_their_state_and_who_says_so_in_both_formats() {
+    let hop = |last: u8, state: v1::NextHopState, metric| v1::NextHop {
+        address: format!("10.0.0.{last}"),
+        state: state.into(),
+        metric,
+    };
+    let next_hops = vec![
+        hop(2, v1::NextHopState::Reachable, 20),
+        hop(3, v1::NextHopState::Unreachable, 0),
+        hop(4, v1::NextHopState::Unanswered, 0),
+    ];
+    let tracked = v1::ListNextHopsResponse { next_hops: next_hops.clone(), tracked: true };
+    let alone = v1::ListNextHopsResponse { next_hops, tracked: false };
+    for (answer, format) in [(&tracked, Format::Plain), (&alone, Format::Plain), (&tracked, Format::Json)] {
+        insta::assert_snapshot!(next_hops::show(answer, format).unwrap());
+    }
 }
 
 #[test]
