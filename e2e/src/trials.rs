@@ -3,6 +3,7 @@
 
 mod agent;
 mod audit;
+mod families;
 mod leader;
 mod load;
 mod node;
@@ -69,6 +70,12 @@ pub const TRIALS: &[Trial] = &[
         shows: "a lost node's block is nobody else's while its route stands, nor before the quarantine is over (lab up --dual)",
         needs_pods: true,
         run: node::loss,
+    },
+    Trial {
+        name: "families",
+        shows: "pods of both families and of IPv6 alone reach each other through FRR and serve Services (lab up --dual)",
+        needs_pods: true,
+        run: families::both,
     },
 ];
 
