@@ -13,7 +13,7 @@ use sart_netlink::pod::{Neighbour, PairLink};
 use sart_netlink::{Address, RequestError};
 
 use super::answer;
-use super::attachment::{self, Attachment, AttachmentKey};
+use super::attachment::{self, Attachment};
 use super::journal::Record;
 use super::machine::Machine;
 use super::network::{self, NetworkError, Sandbox, default_route};
@@ -248,15 +248,15 @@ fn different(code: u32, known: &Attachment, what: &str) -> Failure {
     Failure::detailed(code, what.to_owned(), details)
 }
 
-/// The port of a link that nobody remembers anything else of.
+/// The port of a link that nobody remembers anything else of: enough to detach it.
 #[must_use]
-pub fn port(key: &AttachmentKey, link: &PairLink) -> PodPort {
+pub fn port(link: &PairLink) -> PodPort {
     PodPort {
         ifindex: link.link.index,
         link: link.link.name.clone(),
         host_mac: link.mac,
         pod_ifindex: link.peer,
-        pod_mac: attachment::mac(key, 0x1),
+        pod_mac: [0; 6],
         addresses: Vec::new(),
         shaped: false,
     }

@@ -247,7 +247,7 @@ impl Machine {
         let known = self.journal.get(key).map(|(attachment, _)| attachment);
         let port = match &known {
             Some(known) if known.ifindex != 0 => Some(known.port()),
-            _ => network::find(key).map_err(|error| kernel(key, &error))?.map(|link| check::port(key, &link)),
+            _ => network::find(key).map_err(|error| kernel(key, &error))?.map(|link| check::port(&link)),
         };
         if let Some(port) = port {
             self.ports.detach(&port).map_err(dataplane)?;

@@ -181,6 +181,11 @@ pub fn find(attachment: &attachment::AttachmentKey) -> Result<Option<PairLink>, 
     Ok(found.filter(|link| link.alias == attachment::alias(attachment)))
 }
 
+/// The link of that name, whoever's it is.
+pub fn named(link: &str) -> Result<Option<PairLink>, NetworkError> {
+    Ok(BlockingHandle::open()?.link_named(link)?)
+}
+
 /// Everything of ours on this node.
 pub fn observe() -> Result<Observed, NetworkError> {
     let mut host = BlockingHandle::open()?;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sart_cni::intent;
 
+use super::check;
 use super::journal::{Gone, Record};
 use super::machine::Machine;
 use super::network::{self, NetworkError};
@@ -82,10 +83,18 @@ impl Machine {
 
     pub(super) fn remove(&self, repair: &Repair) -> Result<(), String> {
         match repair {
-            Repair::Unlink(link) => self.remover.remove(link).map_err(|error| error.to_string()),
+            Repair::Unlink(link) => self.unplug(link),
             Repair::Unroute(route) => network::unroute(route).map_err(|error| error.to_string()),
             _ => Ok(()),
         }
+    }
+
+    /// The dataplane lets go first: its rows and marks name the link, and nobody would come for them once it is gone.
+    fn unplug(&self, link: &str) -> Result<(), String> {
+        if let Some(found) = network::named(link).map_err(|error| error.to_string())? {
+            self.ports.detach(&check::port(&found)).map_err(|error| error.to_string())?;
+        }
+        self.remover.remove(link).map_err(|error| error.to_string())
     }
 
     pub(super) fn take_back(&self, repair: &Repair) -> Result<(), String> {

@@ -1,18 +1,19 @@
 //! Criterion 22: SIGKILL of plugin or agent at every step, then DEL: nothing is left. The agent is this test's own binary,
 //! started again as a process of its own.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use sart_agent::cni::{PlainRouting, Server, Settings, Step};
+use sart_agent::cni::{PlainRouting, PodPorts, Server, Settings, Step};
 use sart_testkit::{Process, wait_for};
 
 use crate::addresses::{Families, Ranges};
 use crate::node::{Container, Node};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the child does when it reaches the step named by `SART_TEST_STEP`.
 fn child_fault(step: Step, wanted: &str, how: &str, dir: &std::path::Path) -> Result<(), String> {
@@ -40,14 +41,20 @@ fn agent_process() {
         metrics: sart_agent::cni::Metrics::default(),
         fault: Some(Arc::new(fault)),
     };
-    let ports = Arc::new(PlainRouting { why: "a test".into() });
+    let opened =
+        std::env::var_os("SART_TEST_PINS").map(|pins| crate::programs::open_here(pins.into()).unwrap());
+    let (_dataplane, ports): (_, Arc<dyn PodPorts>) = match opened {
+        Some((dataplane, path)) => (Some(dataplane), Arc::new(path)),
+        None => (None, Arc::new(PlainRouting { why: "a test".into() })),
+    };
     let server = Server::start(settings, Arc::new(Ranges::new(Families::Dual, 200)), ports).unwrap();
     // Until the test ends us, and not for ever without it.
     std::thread::sleep(PATIENCE * 2);
     drop(server);
 }
 
-fn start(node: &Node, step: Step, how: &str) -> Process {
+/// The agent as a process of its own, which does `how` at the step; with programs where pins are given.
+pub fn start(node: &Node, (step, how): (Step, &str), pins: Option<&Path>) -> Process {
     for file in ["reached", "go"] {
         let _absent = std::fs::remove_file(node.path(file));
     }
@@ -56,6 +63,9 @@ fn start(node: &Node, step: Step, how: &str) -> Process {
     command.args(["--exact", "crash::agent_process", "--nocapture"]);
     command.env("SART_TEST_DIR", node.dir.path()).env("SART_TEST_STEP", format!("{step:?}"));
     command.env("SART_TEST_HOW", how);
+    if let Some(pins) = pins {
+        command.env("SART_TEST_PINS", pins);
+    }
     let mut process = Process::start(command, &node.path("agent.log")).unwrap();
     wait_for("the agent to serve", PATIENCE, || {
         anyhow::ensure!(process.is_running()?, "it ended: {}", process.log());
@@ -89,7 +99,7 @@ fn cni_criterion_22_the_agent_killed_at_any_step_leaves_nothing_after_del() {
     let before = node.inventory();
     for step in Step::ALL {
         let container = node.container();
-        let mut agent = start(&node, step, "die");
+        let mut agent = start(&node, (step, "die"), None);
         let added = node.add(&container);
         if adding(step) {
             assert_eq!(added.error(), 11, "{step:?}");
@@ -110,9 +120,9 @@ fn cni_criterion_22_the_agent_killed_at_any_step_leaves_nothing_after_del() {
 fn cni_criterion_22_the_plugin_killed_at_any_step_leaves_nothing_after_del() {
     let Some(mut node) = Node::idle(Families::Dual, 200) else { return };
     let before = node.inventory();
-    for step in Step::ALL.into_iter().filter(|step| *step <= Step::Made || *step == Step::Left) {
+    for step in Step::ALL {
         let container = node.container();
-        let agent = start(&node, step, "wait");
+        let agent = start(&node, (step, "wait"), None);
         if !adding(step) {
             node.added(&container);
         }

@@ -16,5 +16,6 @@ mod node;
 mod operator;
 mod operator_service;
 mod process;
+mod programs;
 mod shaped;
 mod status;

@@ -5,18 +5,14 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
-use sart_agent::cni::PodPorts;
-use sart_agent::dataplane::{Config, Dataplane, PodPath, embedded_object};
+use sart_agent::dataplane::Dataplane;
 use sart_testkit::{Namespace, wait_for};
 use serde_json::{Value, json};
 
-use crate::addresses::Families;
 use crate::node::{Container, Node, Said, said};
+use crate::programs::{self, open, packets, programmed};
 
 const PLUGINS: &str = "/usr/lib/cni";
 /// Bits per second: a mebibyte takes a second, and next to nothing without a limit.
@@ -26,46 +22,13 @@ const BURST: u64 = 800_000;
 const SENT: usize = 600_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs `test` on a thread with mounts of its own, among them a bpffs; or says why it does not.
+/// Runs `test` where Debian's plugins are.
 fn alone(test: impl FnOnce(PathBuf) + Send + 'static) {
     let plugins = ["portmap", "bandwidth"].iter().all(|name| Path::new(PLUGINS).join(name).exists());
     let missing = (!plugins).then_some("containernetworking-plugins is not installed");
-    let object = embedded_object().is_none().then_some("built without a BPF object: cargo xtask build-ebpf");
-    if sart_testkit::skips(sart_testkit::missing().or(missing).or(object)) {
-        return;
+    if !sart_testkit::skips(missing) {
+        programs::alone(test);
     }
-    let thread = std::thread::spawn(move || {
-        unshare(CloneFlags::CLONE_NEWNS).unwrap();
-        let none: Option<&str> = None;
-        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-        let folder = Path::new("/sys/fs/bpf");
-        mount(Some("bpf"), folder, Some("bpf"), MsFlags::empty(), none).unwrap();
-        test(folder.join("sart/v1"));
-    });
-    thread.join().unwrap();
-}
-
-/// A node whose pods get our programs.
-fn programmed(pins: PathBuf) -> (Node, Dataplane) {
-    let mut node = Node::idle(Families::Dual, 200).unwrap();
-    let (dataplane, path) = open(&node, pins);
-    node.serve_with(None, path);
-    (node, dataplane)
-}
-
-fn open(node: &Node, pin_root: PathBuf) -> (Dataplane, Arc<dyn PodPorts>) {
-    let opened = node.space.enter(|| {
-        let mut dataplane = Dataplane::open(Config { pin_root })?;
-        let path = PodPath::default();
-        path.serve(&mut dataplane)?;
-        Ok((dataplane, path))
-    });
-    let (dataplane, path) = opened.unwrap();
-    (dataplane, Arc::new(path))
-}
-
-fn packets(dataplane: &Dataplane, reason: &str) -> u64 {
-    dataplane.counters().unwrap().reasons[reason].packets
 }
 
 /// What a runtime hands to each plugin of the chain for this pod.
@@ -187,7 +150,7 @@ fn cni_criterion_51_a_pod_with_limits_is_limited_both_ways_and_still_may_not_spo
         // An agent that starts again leaves the disciplines alone, and the programs with them.
         node.stop();
         let (dataplane, path) = open(&node, pins);
-        node.serve_with(None, path);
+        node.serve_with(None, std::sync::Arc::new(path));
         chain.check(&node, &limited);
         assert!(transfer(spaces.1, (spaces.0, own), own) >= least());
         assert_spoof_dropped(&dataplane, &limited, &free);
