@@ -20,6 +20,10 @@ mod fixture;
 #[cfg(test)]
 mod guards;
 #[cfg(test)]
+mod leaving;
+#[cfg(test)]
+mod loops;
+#[cfg(test)]
 mod malformed;
 #[cfg(test)]
 mod marks;
