@@ -49,7 +49,7 @@ impl Tracked {
 #[derive(Debug, Default)]
 pub struct Told {
     /// What it asked for, and the answer it has; none until there is one.
-    asked: BTreeMap<IpAddr, Option<Option<u32>>>,
+    asked: BTreeMap<IpAddr, Option<Result<u32, Unresolved>>>,
 }
 
 impl Told {
@@ -63,14 +63,13 @@ impl Told {
 
     /// The answers that are news to the speaker, which count as told from now on. A next hop that `known` does not hold is
     /// answered for later.
-    pub fn plan(&mut self, known: &Distances) -> Vec<(IpAddr, Option<u32>)> {
+    pub fn plan(&mut self, known: &Distances) -> Vec<(IpAddr, Result<u32, Unresolved>)> {
         let mut news = Vec::new();
         for (address, told) in &mut self.asked {
-            let Some(distance) = known.get(address) else { continue };
-            let answer = distance.as_ref().ok().copied();
-            if *told != Some(answer) {
-                *told = Some(answer);
-                news.push((*address, answer));
+            let Some(answer) = known.get(address) else { continue };
+            if *told != Some(*answer) {
+                *told = Some(*answer);
+                news.push((*address, *answer));
             }
         }
         news

@@ -26,7 +26,7 @@ use super::metrics::Metrics;
 use super::watch::Watchers;
 
 pub use self::handle::{Handle, Stopped};
-pub use self::track::Busy;
+pub use self::track::{Busy, HopAnswer, KnownHop};
 
 /// Events that may wait for the owner; each connection has at most one buffer of at most 256 KiB among them.
 const EVENT_QUEUE: usize = 256;
@@ -129,6 +129,8 @@ pub struct Owner {
     /// The one next hop tracker, by number.
     tracker: Option<u64>,
     hop_changes: Watchers<HopChanges, ()>,
+    /// Why a next hop cannot be reached, as its tracker said last; for people.
+    hop_reasons: HashMap<IpAddr, String>,
     metrics: Metrics,
     /// When each neighbour's faulty UPDATEs were last logged, and how many were not since.
     fault_logged: HashMap<IpAddr, (Instant, u64)>,
@@ -164,6 +166,7 @@ impl Owner {
             neighbors: Watchers::new(),
             tracker: None,
             hop_changes: Watchers::new(),
+            hop_reasons: HashMap::new(),
             metrics,
             fault_logged: HashMap::new(),
         };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sart_fib::{Distances, Told};
+use sart_fib::{Distances, Told, Unresolved};
 use sart_rpc::v1::next_hop_service_client::NextHopServiceClient;
 use sart_rpc::v1::{NextHopAnswer, NextHopAnswers, NextHopChanges};
 use tokio::sync::{mpsc, watch};
@@ -71,7 +71,7 @@ pub async fn serve(mut what: Serve, questions: mpsc::Sender<(usize, Question)>) 
         match ended {
             Ended::Engine => return,
             Ended::Speaker(why) if began => {
-                tracing::warn!(socket = %what.socket.display(), %why, "the speaker asks about next hops no more");
+                tracing::info!(socket = %what.socket.display(), %why, "the speaker asks about next hops no more");
             }
             Ended::Speaker(why) => {
                 tracing::debug!(socket = %what.socket.display(), %why, "the speaker asks about no next hops yet");
@@ -132,11 +132,7 @@ async fn next(asked: &mut Streaming<NextHopChanges>) -> Result<(Vec<IpAddr>, Vec
 }
 
 /// False if the speaker is gone.
-async fn tell(answers: &mpsc::Sender<NextHopAnswers>, news: &[(IpAddr, Option<u32>)]) -> bool {
-    let answer = |(address, metric): &(IpAddr, Option<u32>)| NextHopAnswer {
-        address: address.to_string(),
-        metric: *metric,
-    };
+async fn tell(answers: &mpsc::Sender<NextHopAnswers>, news: &[(IpAddr, Result<u32, Unresolved>)]) -> bool {
     for part in news.chunks(IN_ONE_MESSAGE) {
         let message = NextHopAnswers { answers: part.iter().map(answer).collect() };
         if answers.send(message).await.is_err() {
@@ -144,4 +140,9 @@ async fn tell(answers: &mpsc::Sender<NextHopAnswers>, news: &[(IpAddr, Option<u3
         }
     }
     true
+}
+
+fn answer((address, distance): &(IpAddr, Result<u32, Unresolved>)) -> NextHopAnswer {
+    let reason = distance.err().map(|why| why.to_string()).unwrap_or_default();
+    NextHopAnswer { address: address.to_string(), metric: distance.ok(), reason }
 }

@@ -144,6 +144,9 @@ fn criterion_19_a_next_hop_resolves_over_neither_bgp_routes_nor_the_default_rout
     stage.announce(0, "10.52.0.0/24", "9.9.8.8");
     stage.until("a route over a static one", |heard| heard.routes.contains_key("10.52.0.0/24"));
     stage.unused("only the default route leads there");
+    let why = "set resolve_via_default to allow it";
+    let says = |hop: &v1::NextHop| hop.address == LOOPBACK && hop.reason.contains(why);
+    stage.sart.wait_next_hops("the reason", |seen| seen.next_hops.iter().any(says));
     stage.fibd = None;
     stage.fibd = Some(Fibd::start(&stage.fabric, &stage.sart, "resolve_via_default: true\n"));
     stage.used("the default route, as configured");

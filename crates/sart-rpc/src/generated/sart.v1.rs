@@ -2794,6 +2794,9 @@ pub struct NextHopAnswer {
     /// How far it is (the interior metric of RFC 4271 section 9.1.2.2 e); unset if nothing leads there.
     #[prost(uint32, optional, tag = "2")]
     pub metric: ::core::option::Option<u32>,
+    /// Why nothing leads there, in words; for people only.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListNextHopsRequest {}
@@ -2814,6 +2817,9 @@ pub struct NextHop {
     /// Only while reachable.
     #[prost(uint32, tag = "3")]
     pub metric: u32,
+    /// Why it is unreachable, in the tracker's words.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -21,6 +21,8 @@ struct NextHop<'a> {
     state: &'static str,
     /// Only while it can be reached.
     metric: Option<u32>,
+    /// Why it cannot, in the route manager's words.
+    reason: Option<&'a str>,
 }
 
 pub(super) async fn run(channel: Channel, format: Format) -> anyhow::Result<String> {
@@ -35,9 +37,9 @@ pub(super) fn show(answer: &v1::ListNextHopsResponse, format: Format) -> anyhow:
     }
     let row = |hop: &NextHop<'_>| {
         let metric = hop.metric.map_or_else(|| "-".to_owned(), |metric| metric.to_string());
-        vec![hop.address.to_owned(), hop.state.to_owned(), metric]
+        vec![hop.address.to_owned(), hop.state.to_owned(), metric, hop.reason.unwrap_or("-").to_owned()]
     };
-    let rows = table(&["NEXT HOP", "STATE", "METRIC"], next_hops.iter().map(row));
+    let rows = table(&["NEXT HOP", "STATE", "METRIC", "REASON"], next_hops.iter().map(row));
     let who = if answer.tracked { "a route manager is connected" } else { "no route manager is connected" };
     Ok(format!("Tracker: {who}\n{rows}"))
 }
@@ -49,5 +51,6 @@ fn next_hop(hop: &v1::NextHop) -> NextHop<'_> {
         v1::NextHopState::Unreachable => ("unreachable", None),
         v1::NextHopState::Unanswered => ("unanswered", None),
     };
-    NextHop { address: &hop.address, state, metric }
+    let reason = Some(hop.reason.as_str()).filter(|reason| !reason.is_empty());
+    NextHop { address: &hop.address, state, metric, reason }
 }

@@ -150,6 +150,11 @@ fn next_hops_show_their_state_and_who_says_so_in_both_formats() {
         address: format!("10.0.0.{last}"),
         state: state.into(),
         metric,
+        reason: if state == v1::NextHopState::Unreachable {
+            "no route leads there".into()
+        } else {
+            String::new()
+        },
     };
     let next_hops = vec![
         hop(2, v1::NextHopState::Reachable, 20),

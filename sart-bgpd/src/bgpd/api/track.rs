@@ -9,7 +9,7 @@ use sart_rpc::v1::next_hop_service_server::NextHopService;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Api, address, stopped};
-use crate::bgpd::owner::Handle;
+use crate::bgpd::owner::{Handle, HopAnswer, KnownHop};
 use crate::bgpd::watch::WatchStream;
 
 /// Addresses in one message: far below the limit of four megabytes that gRPC sets.
@@ -62,8 +62,8 @@ async fn hear(number: u64, mut answers: Streaming<v1::NextHopAnswers>, handle: &
             Ok(None) => return "the tracker ended it".to_owned(),
             Err(status) => return status.to_string(),
         };
-        let read = |answer: v1::NextHopAnswer| {
-            address("answers[].address", &answer.address).map(|hop| (hop, answer.metric))
+        let read = |v1::NextHopAnswer { address: text, metric, reason }| {
+            address("answers[].address", &text).map(|address| HopAnswer { address, metric, reason })
         };
         let answers = match message.answers.into_iter().map(read).collect::<Result<Vec<_>, _>>() {
             Ok(answers) => answers,
@@ -87,11 +87,12 @@ fn parts(change: Result<HopChanges, Status>) -> Vec<Result<v1::NextHopChanges, S
     ends.chain(changes.begin.chunks(IN_ONE_MESSAGE).map(begin)).collect()
 }
 
-fn next_hop((address, state): (IpAddr, HopState)) -> v1::NextHop {
+fn next_hop((address, state, said): KnownHop) -> v1::NextHop {
     let (state, metric) = match state {
         HopState::Reachable(metric) => (v1::NextHopState::Reachable, metric),
         HopState::Unreachable => (v1::NextHopState::Unreachable, 0),
         HopState::Unanswered => (v1::NextHopState::Unanswered, 0),
     };
-    v1::NextHop { address: address.to_string(), state: state.into(), metric }
+    let reason = if state == v1::NextHopState::Unreachable { said } else { String::new() };
+    v1::NextHop { address: address.to_string(), state: state.into(), metric, reason }
 }

@@ -7,6 +7,20 @@ use sart_bgp::speaker::{HopChanges, HopState, SpeakerInput};
 use super::{Handle, Owner, Stopped};
 use crate::bgpd::watch::{WatchStream, Watchers};
 
+/// A next hop in use, what is known of it, and the tracker's words if it cannot be reached.
+pub type KnownHop = (IpAddr, HopState, String);
+
+/// What a tracker says about one next hop.
+#[derive(Clone, Debug)]
+pub struct HopAnswer {
+    /// The next hop.
+    pub address: IpAddr,
+    /// How far it is; `None` if nothing leads there.
+    pub metric: Option<u32>,
+    /// Why nothing does, for people.
+    pub reason: String,
+}
+
 /// Another tracker is at work.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("another route manager tracks the next hops of this speaker; stop it first")]
@@ -21,7 +35,7 @@ impl Owner {
         self.tracker = Some(number);
         self.metrics.tracker(true);
         let changes = self.hop_changes.subscribe((), Vec::new());
-        tracing::info!("a route manager tracks the next hops");
+        tracing::debug!("a route manager is there to track next hops");
         self.input(SpeakerInput::TrackerUp);
         Ok((number, changes))
     }
@@ -34,17 +48,41 @@ impl Owner {
         self.metrics.tracker(false);
         // Whatever is left of its stream ends.
         self.hop_changes = Watchers::new();
-        tracing::warn!("lost the route manager that tracked the next hops; its last answers stay in force");
+        if self.speaker.global().is_some_and(|global| global.track_next_hops) {
+            tracing::warn!(
+                "lost the route manager that tracked the next hops; its last answers stay in force"
+            );
+        }
         self.input(SpeakerInput::TrackerDown);
     }
 
-    fn tracker_says(&mut self, number: u64, answers: &[(IpAddr, Option<u32>)]) {
-        if self.tracker == Some(number) {
-            self.input(SpeakerInput::NextHops { answers });
+    fn tracker_says(&mut self, number: u64, answers: Vec<HopAnswer>) {
+        if self.tracker != Some(number) {
+            return;
         }
+        let distances: Vec<_> = answers.iter().map(|answer| (answer.address, answer.metric)).collect();
+        for HopAnswer { address, metric, reason } in answers {
+            match metric {
+                None => self.hop_reasons.insert(address, reason),
+                Some(_) => self.hop_reasons.remove(&address),
+            };
+        }
+        self.input(SpeakerInput::NextHops { answers: &distances });
+    }
+
+    fn known_hops(&self) -> Vec<KnownHop> {
+        let known = self.speaker.next_hops();
+        let reason = |address| self.hop_reasons.get(&address).cloned();
+        known
+            .into_iter()
+            .map(|(address, state)| (address, state, reason(address).unwrap_or_default()))
+            .collect()
     }
 
     pub(super) fn tell_tracker(&mut self, changes: &HopChanges) {
+        for gone in &changes.end {
+            self.hop_reasons.remove(gone);
+        }
         let slow = self.hop_changes.send(changes, |()| true);
         self.count_slow("next_hops", slow);
     }
@@ -63,12 +101,8 @@ impl Handle {
     ///
     /// # Errors
     /// If the owner has stopped.
-    pub async fn tracker_says(
-        &self,
-        number: u64,
-        answers: Vec<(IpAddr, Option<u32>)>,
-    ) -> Result<(), Stopped> {
-        self.with_owner(move |owner| owner.tracker_says(number, &answers)).await
+    pub async fn tracker_says(&self, number: u64, answers: Vec<HopAnswer>) -> Result<(), Stopped> {
+        self.with_owner(move |owner| owner.tracker_says(number, answers)).await
     }
 
     /// Tracker `number` is gone.
@@ -83,7 +117,7 @@ impl Handle {
     ///
     /// # Errors
     /// If the owner has stopped.
-    pub async fn next_hops(&self) -> Result<(Vec<(IpAddr, HopState)>, bool), Stopped> {
-        self.with_owner(|owner| (owner.speaker.next_hops(), owner.tracker.is_some())).await
+    pub async fn next_hops(&self) -> Result<(Vec<KnownHop>, bool), Stopped> {
+        self.with_owner(|owner| (owner.known_hops(), owner.tracker.is_some())).await
     }
 }
