@@ -11,6 +11,10 @@ use sart_netlink::{ConntrackHandle, OpenError, RequestError, Tracked};
 
 /// Others that leave at the same time go along.
 const GATHER: Duration = Duration::from_millis(250);
+/// How much longer than a reading the rest after it is: a large table keeps no CPU busy while many pods leave.
+const REST: u32 = 4;
+/// The longest rest: well below the cool-down.
+const LONGEST: Duration = Duration::from_secs(20);
 /// For so long it is tried: then the address may have cooled down, and its flows be another pod's.
 const PATIENCE: Duration = Duration::from_secs(100);
 /// RFC 9293: a connection whose other end is gone is reset, and a new one begins with a segment that says so.
@@ -49,6 +53,8 @@ pub struct OldFlows {
 struct State {
     /// With the time at which it is too late.
     released: BTreeMap<IpAddr, Instant>,
+    /// The rest after the last reading.
+    rest: Duration,
     /// The last try failed: the next one takes its time.
     failed: bool,
     closed: bool,
@@ -72,7 +78,8 @@ impl OldFlows {
             })
             .unwrap_or_else(PoisonError::into_inner);
         if !state.released.is_empty() {
-            drop(self.changed.wait_timeout_while(state, GATHER, |state| !state.closed));
+            let pause = GATHER.max(state.rest);
+            drop(self.changed.wait_timeout_while(state, pause, |state| !state.closed));
         }
     }
 
@@ -92,11 +99,13 @@ impl OldFlows {
         if released.is_empty() {
             return Ok(0);
         }
+        let begun = Instant::now();
         let forgotten = ConntrackHandle::open()
             .map_err(FlowsError::from)
             .and_then(|mut table| Ok(table.delete(|tracked| is_old(tracked, &released))?));
         let now = Instant::now();
         let mut state = self.lock();
+        state.rest = (now - begun).saturating_mul(REST).min(LONGEST);
         state.failed = forgotten.is_err();
         let failed = state.failed;
         // One that was let go once more meanwhile has another time, and is for the next time.

@@ -232,22 +232,31 @@ impl Shared {
         })
     }
 
-    /// A kernel without connection tracking says so each time: there is nothing to forget then.
-    fn forget_flows(&self) {
-        match self.machine.flows.forget() {
-            Ok(0) => {}
-            Ok(flows) => tracing::debug!(flows, "forgot the flows of pods that are gone"),
-            Err(error) => {
-                tracing::warn!(%error, "the flows of pods that are gone stay tracked for now; tried again");
-            }
-        }
-    }
-
     fn keep(&self) {
+        let mut said = false;
         while !self.stopped.load(Ordering::SeqCst) {
             self.machine.flows.wait(DRAIN);
             self.machine.drain(&self.settings.state);
-            self.forget_flows();
+            said = self.forget_flows(said);
+        }
+    }
+
+    /// Whether a failure has been said: a kernel without connection tracking fails each time, and has nothing to forget.
+    fn forget_flows(&self, said: bool) -> bool {
+        match self.machine.flows.forget() {
+            Ok(0) => said,
+            Ok(flows) => {
+                tracing::debug!(flows, "forgot the flows of pods that are gone");
+                false
+            }
+            Err(error) if said => {
+                tracing::debug!(%error, "the flows of pods that are gone stay tracked");
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the flows of pods that are gone stay tracked for now; tried again");
+                true
+            }
         }
     }
 }
