@@ -23,7 +23,10 @@ fn main() -> io::Result<()> {
 /// `bpf/sart-ebpf.o` of the target folder that `out` lies in. The folder is made and watched, so that an object that
 /// appears later is noticed.
 fn beside(out: &Path) -> io::Result<PathBuf> {
-    let target = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).unwrap_or(out);
+    // Cargo tags only a folder that it made itself; what it knows of the compiler it writes into any.
+    let is_target =
+        |folder: &&Path| ["CACHEDIR.TAG", ".rustc_info.json"].iter().any(|name| folder.join(name).is_file());
+    let target = out.ancestors().find(is_target).unwrap_or(out);
     let folder = target.join("bpf");
     fs::create_dir_all(&folder)?;
     println!("cargo::rerun-if-changed={}", folder.display());
