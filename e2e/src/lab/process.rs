@@ -61,14 +61,15 @@ impl Process {
     }
 }
 
-/// Every process of the machine this runs on, without kernel threads (they have no command line) and zombies.
+/// Every process of the machine this runs on, without zombies.
 pub fn all() -> Vec<Process> {
+    numbers().into_iter().filter_map(Process::of).filter(|process| process.is_alive()).collect()
+}
+
+/// Numbers of every process and zombie, for who looks too often to ask more of each.
+pub fn numbers() -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(Process::of)
-        .filter(|process| process.is_alive())
-        .collect()
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// This process and its parents, which a clean-up must not end.

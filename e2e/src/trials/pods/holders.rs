@@ -92,13 +92,13 @@ fn held(nodes: &[Node]) -> Result<usize> {
     let here = std::fs::read_link("/proc/self/ns/net").context("read this program's own network")?;
     let here = here.to_string_lossy();
     let mut pods: BTreeMap<String, i32> = BTreeMap::new();
-    for found in process::all() {
+    for pid in process::numbers() {
         let elsewhere = |network: &String| *network != here && !networks.contains(network.as_str());
-        let Some(network) = found.namespace("net").filter(elsewhere) else { continue };
+        let Some(network) = network_of(pid).filter(elsewhere) else { continue };
         // What runs in a pod was started by a shim, and shims live in their node's network.
-        let parent = found.parent().and_then(process::Process::of).and_then(|parent| parent.namespace("net"));
+        let parent = process::Process::of(pid).and_then(process::Process::parent).and_then(network_of);
         if parent.is_some_and(|parent| networks.contains(parent.as_str())) {
-            pods.insert(network, found.pid);
+            pods.insert(network, pid);
         }
     }
     let mut seen: BTreeMap<Ipv4Addr, &str> = BTreeMap::new();
@@ -112,6 +112,12 @@ fn held(nodes: &[Node]) -> Result<usize> {
         }
     }
     Ok(pods.len())
+}
+
+/// One look at one link: this is asked of every process of the machine each time. None for a process that has ended.
+fn network_of(pid: i32) -> Option<String> {
+    let link = std::fs::read_link(format!("/proc/{pid}/ns/net")).ok()?;
+    Some(link.to_string_lossy().into_owned())
 }
 
 /// Destinations of /proc/net/route that lead over a pod's link; addresses are written as the kernel holds them in memory.
