@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
@@ -30,6 +30,11 @@ impl FromStr for LogFormat {
         }
     }
 }
+
+/// Puts another filter in the place of the process's.
+type Replace = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
+
+static REPLACE: OnceLock<Replace> = OnceLock::new();
 
 /// How a daemon logs.
 #[derive(Clone, Debug)]
@@ -73,6 +78,9 @@ pub enum LogError {
         /// The operating system's answer.
         source: io::Error,
     },
+    /// Logging has not been set up in this process.
+    #[error("logging is not set up in this process")]
+    NotSetUp,
     /// Logging was set up before in this process.
     #[error("logging is already set up in this process")]
     Twice,
@@ -86,11 +94,41 @@ pub fn init(options: &LogOptions) -> Result<(), LogError> {
     let filter = filter(&options.level)?;
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer(options)?);
-    let result = match options.format {
-        LogFormat::Plain => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
-    result.map_err(|_| LogError::Twice)
+    match options.format {
+        LogFormat::Plain => {
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            begun(builder.try_init().is_ok(), move |filter| handle.reload(filter).is_ok())
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            begun(builder.try_init().is_ok(), move |filter| handle.reload(filter).is_ok())
+        }
+    }
+}
+
+fn begun(begun: bool, replace: impl Fn(EnvFilter) -> bool + Send + Sync + 'static) -> Result<(), LogError> {
+    let kept = begun && REPLACE.set(Box::new(replace)).is_ok();
+    if kept { Ok(()) } else { Err(LogError::Twice) }
+}
+
+/// Changes the level of the whole process while it runs.
+///
+/// # Errors
+/// If there is no such level, or logging is not set up.
+pub fn set_level(level: &str) -> Result<(), LogError> {
+    let filter = filter(level)?;
+    let replaced = REPLACE.get().is_some_and(|replace| replace(filter));
+    if replaced { Ok(()) } else { Err(LogError::NotSetUp) }
+}
+
+/// Whether [`set_level`] would know a level.
+///
+/// # Errors
+/// If not.
+pub fn check_level(level: &str) -> Result<(), LogError> {
+    filter(level).map(|_| ())
 }
 
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
@@ -118,7 +156,10 @@ mod tests {
         assert!("yaml".parse::<LogFormat>().unwrap_err().to_string().contains("`yaml`"));
         assert!(filter("loud").unwrap_err().to_string().contains("`loud`"));
         assert!(filter("info").is_ok());
-        assert!(filter("info,sart_bgpd=debug").is_ok());
+        assert!(check_level("info,sart_bgpd=debug").is_ok());
+        assert!(check_level("loud").is_err());
+        assert!(set_level("loud").unwrap_err().to_string().contains("`loud`"));
+        assert!(matches!(set_level("info"), Err(LogError::NotSetUp)));
         let options = LogOptions { file: Some("/nonexistent/x.log".into()), ..LogOptions::default() };
         assert!(writer(&options).err().unwrap().to_string().contains("/nonexistent/x.log"));
     }

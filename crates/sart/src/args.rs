@@ -129,6 +129,11 @@ pub(crate) enum GlobalCommand {
     Health,
     /// Read the configuration file again, like SIGHUP.
     Reload,
+    /// Change how much the speaker logs, until the file is read again.
+    LogLevel {
+        /// error, warn, info, debug, trace, or a filter such as info,sart_bgpd=debug.
+        level: String,
+    },
     /// Leave for good: ask every neighbor to use other routes (RFC 8326), wait, then end every session.
     Decommission {
         /// Text for the neighbors' operators, at most 255 octets (RFC 9003).
@@ -437,6 +442,7 @@ mod tests {
             "sart bgp neighbor list -o json",
             "sart bgp neighbor add 10.0.0.2 65001 --passive --enforce-first-as --name spine0",
             "sart bgp global set --reject-as-sets",
+            "sart bgp global log-level info,sart_bgpd=debug",
             "sart bgp neighbor del 10.0.0.2",
             "sart bgp neighbor rib 10.0.0.2 -k in -a ipv6",
             "sart bgp rib",

@@ -71,6 +71,11 @@ async fn global(
             let answer = client.reload(v1::ReloadRequest {}).await.map_err(|status| refused(&status))?;
             show_applied(&answer.into_inner(), format)
         }
+        GlobalCommand::LogLevel { level } => {
+            let request = v1::SetLogLevelRequest { level: level.clone() };
+            client.set_log_level(request).await.map_err(|status| refused(&status))?;
+            done(format, &format!("the log level is {level}"))
+        }
         GlobalCommand::Health => {
             get_global(client).await?;
             Ok(match format {

@@ -16,6 +16,7 @@ use sart_bgp::family::Family;
 use sart_bgp::speaker::{Speaker, Table};
 use sart_rpc::v1;
 use sart_rpc::v1::bgp_service_server::BgpService;
+use sart_telemetry::logs::{self, LogError};
 use tonic::{Request, Response, Status};
 
 use self::filter::RowFilter;
@@ -294,6 +295,19 @@ impl BgpService for Api {
             ReloadError::Refused(refused) => Status::invalid_argument(refused),
         })?;
         Ok(Response::new(to_proto::applied(&applied)))
+    }
+
+    async fn set_log_level(
+        &self,
+        request: Request<v1::SetLogLevelRequest>,
+    ) -> Result<Response<v1::SetLogLevelResponse>, Status> {
+        let level = request.into_inner().level;
+        logs::set_level(&level).map_err(|error| match error {
+            LogError::NotSetUp => Status::failed_precondition(error.to_string()),
+            _ => Status::invalid_argument(format!("level: {error}")),
+        })?;
+        tracing::info!(level, "changed the log level");
+        Ok(Response::new(v1::SetLogLevelResponse {}))
     }
 
     async fn list_paths(

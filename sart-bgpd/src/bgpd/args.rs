@@ -23,9 +23,10 @@ pub struct Args {
     /// Own router id; replaces the file's.
     #[arg(short, long)]
     pub router_id: Option<Ipv4Addr>,
-    /// Log level: error, warn, info, debug, trace, or a filter such as info,sart_bgpd=debug.
-    #[arg(short, long, default_value = "info")]
-    pub level: String,
+    /// Log level: error, warn, info, debug, trace, or a filter such as info,sart_bgpd=debug; replaces the file's. info if neither
+    /// says one.
+    #[arg(short, long)]
+    pub level: Option<String>,
     /// Log format: plain or json.
     #[arg(short = 'd', long, default_value = "plain")]
     pub format: LogFormat,

@@ -31,7 +31,7 @@ use super::listen::Listeners;
 use super::metrics::Metrics;
 use super::owner::{Handle, Owner, Stopped};
 use super::record::{self, RecordError, Recording, ReplayFileError};
-use super::reload::Reloader;
+use super::reload::{self, Reloader};
 
 /// How long API calls under way may take when the daemon stops.
 const API_STOP_TIME: Duration = Duration::from_secs(1);
@@ -114,11 +114,10 @@ fn say(error: &StartError) {
 
 async fn try_run(args: Args) -> Result<(), StartError> {
     // Everything that can be wrong with the command line and the file is found before anything is touched.
-    let (first, warnings) = first_config(&args)?;
+    let first = first_config(&args)?;
     let api_path = socket_path(&args.api)?;
-    let log = LogOptions { level: args.level.clone(), format: args.format, file: args.log_file.clone() };
-    sart_telemetry::logs::init(&log)?;
-    for warning in args.ignored().iter().chain(&warnings) {
+    sart_telemetry::logs::init(&log_options(&args, first.log_level.as_deref()))?;
+    for warning in args.ignored().iter().chain(&first.warnings) {
         tracing::warn!("{warning}");
     }
     let metrics = Metrics::default();
@@ -134,14 +133,13 @@ async fn try_run(args: Args) -> Result<(), StartError> {
         // The sender going away means stop as well.
         stopping.await.unwrap_or(Farewell::Shutdown(String::new()))
     }));
-    if let Some(config) = first {
+    if let Some(config) = first.config {
         handle.call(move |speaker, now| speaker.apply_config(config, now)).await??;
     }
     api_ready.ready();
     tracing::info!(socket = %api_path.display(), "serving the API");
     let (api_stop, api_stopping) = oneshot::channel::<()>();
-    let reloader =
-        args.file.clone().map(|file| Reloader::new(file, overrides(&args), handle.clone(), metrics.clone()));
+    let reloader = reloader(&args, &handle, &metrics);
     let serving = serve_api(listener, Api::new(handle.clone(), reloader.clone()), async move {
         let _asked = api_stopping.await;
     });
@@ -192,14 +190,32 @@ fn overrides(args: &Args) -> Overrides {
     Overrides { asn: args.asn, router_id: args.router_id }
 }
 
+fn reloader(args: &Args, handle: &Handle, metrics: &Metrics) -> Option<Reloader> {
+    let said = (overrides(args), args.level.clone());
+    args.file.clone().map(|file| Reloader::new(file, said, handle.clone(), metrics.clone()))
+}
+
+fn log_options(args: &Args, file: Option<&str>) -> LogOptions {
+    let level = reload::effective_level(args.level.as_deref(), file).to_owned();
+    LogOptions { level, format: args.format, file: args.log_file.clone() }
+}
+
+/// What to start with.
+#[derive(Default)]
+struct First {
+    config: Option<Config>,
+    log_level: Option<String>,
+    warnings: Vec<String>,
+}
+
 /// The configuration to start with: the file's, the flags', or none.
-fn first_config(args: &Args) -> Result<(Option<Config>, Vec<String>), StartError> {
+fn first_config(args: &Args) -> Result<First, StartError> {
     if let Some(path) = &args.file {
-        let loaded = file::load(path, overrides(args))?;
-        return Ok((Some(loaded.config), loaded.warnings));
+        let file::Loaded { config, log_level, warnings } = file::load(path, overrides(args))?;
+        return Ok(First { config: Some(config), log_level, warnings });
     }
     let global = match (args.asn, args.router_id) {
-        (None, None) => return Ok((None, Vec::new())),
+        (None, None) => return Ok(First::default()),
         (Some(asn), Some(router_id)) => Global::new(asn, router_id),
         _ => return Err(StartError::HalfIdentity),
     };
@@ -208,7 +224,8 @@ fn first_config(args: &Args) -> Result<(Option<Config>, Vec<String>), StartError
     let global = Global { transit: TransitPolicy::Full, import, ebgp_requires_policy: false, ..global };
     global.check()?;
     let policy = PolicyConfig::default();
-    Ok((Some(Config { global, neighbors: Vec::new(), paths: Vec::new(), policy }), Vec::new()))
+    let config = Config { global, neighbors: Vec::new(), paths: Vec::new(), policy };
+    Ok(First { config: Some(config), ..First::default() })
 }
 
 async fn http(args: &Args, health: &Health, metrics: &Metrics) -> Result<Option<JoinHandle<()>>, StartError> {

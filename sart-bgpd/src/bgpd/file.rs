@@ -17,6 +17,8 @@ use sart_bgp::config::{Config, ConfigError};
 pub struct Loaded {
     /// What it says.
     pub config: Config,
+    /// How much to log.
+    pub log_level: Option<String>,
     /// One sentence for each key that is accepted and does nothing.
     pub warnings: Vec<String>,
 }

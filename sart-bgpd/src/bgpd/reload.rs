@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use sart_bgp::speaker::Applied;
+use sart_telemetry::logs;
 
 use super::file::{self, Overrides};
 use super::metrics::Metrics;
@@ -16,6 +17,7 @@ pub struct Reloader {
     overrides: Overrides,
     handle: Handle,
     metrics: Metrics,
+    level: Option<String>,
 }
 
 /// Why the file is not in force.
@@ -29,11 +31,22 @@ pub enum ReloadError {
     Stopped(#[from] Stopped),
 }
 
+/// The command line's level, else the file's, else what suffices to see what happens.
+#[must_use]
+pub(super) fn effective_level<'a>(flag: Option<&'a str>, file: Option<&'a str>) -> &'a str {
+    flag.or(file).unwrap_or("info")
+}
+
 impl Reloader {
-    /// Reads `file` with what the command line says in place of it.
+    /// Reads `file` with what the command line says in place of it; `level` is its log level.
     #[must_use]
-    pub const fn new(file: PathBuf, overrides: Overrides, handle: Handle, metrics: Metrics) -> Self {
-        Self { file, overrides, handle, metrics }
+    pub fn new(
+        file: PathBuf,
+        (overrides, level): (Overrides, Option<String>),
+        handle: Handle,
+        metrics: Metrics,
+    ) -> Self {
+        Self { file, overrides, handle, metrics, level }
     }
 
     /// Makes the running configuration equal to the file's; what is unchanged is not touched.
@@ -48,9 +61,14 @@ impl Reloader {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        let applied = self.handle.call(move |speaker, now| speaker.apply_config(loaded.config, now)).await?;
+        let config = loaded.config;
+        let applied = self.handle.call(move |speaker, now| speaker.apply_config(config, now)).await?;
         let applied = applied.map_err(|error| self.refused(error.reason(), &error))?;
         self.metrics.reload("Applied");
+        let level = effective_level(self.level.as_deref(), loaded.log_level.as_deref());
+        if let Err(error) = logs::set_level(level) {
+            tracing::warn!(%error, "the log level stays as it is");
+        }
         tracing::info!(?applied, "applied the file again");
         Ok(applied)
     }

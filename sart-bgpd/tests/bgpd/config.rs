@@ -82,6 +82,46 @@ fn measured_a_standalone_speaker_needs_no_fib_and_reloads_as_a_difference() {
 }
 
 #[test]
+fn criterion_37_another_log_level_by_file_or_by_hand_resets_nothing() {
+    needs!(missing_with_frr());
+    let fabric = Fabric::new("loglevel", 1);
+    let frr = fabric.frr(0, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bgp.yaml");
+    let text = |level: &str, prefix: &str| {
+        format!(
+            "asn: 65000\nrouter_id: 10.77.255.1\nlog_level: {level}\nneighbors:\n- asn: 65001\n  address: {}\n\
+             paths:\n- prefixes: [{prefix}]\n",
+            far(0)
+        )
+    };
+    write(&file, &text("error", "10.69.0.0/24"));
+    let name = file.display().to_string();
+    let mut sart = Sart::start_in(folder, &fabric.sart, &["-f", &name]);
+    wait_prefixes(&frr, "ipv4", &["10.69.0.0/24"]);
+    assert_eq!(sart.process.log(), "", "nothing is an error");
+
+    write(&file, &text("info", "10.70.0.0/24"));
+    let reload = async |client: &mut crate::fixture::Client| client.reload(v1::ReloadRequest {}).await;
+    assert_eq!(sart.call(reload).neighbors_reset, 0);
+    assert!(sart.process.log().contains("applied the file again"), "{}", sart.process.log());
+    wait_prefixes(&frr, "ipv4", &["10.70.0.0/24"]);
+
+    let set = |level: &str| v1::SetLogLevelRequest { level: level.to_owned() };
+    let status = sart.try_call(async |client| client.set_log_level(set("loud")).await).unwrap_err();
+    assert_eq!(status.code(), tonic::Code::InvalidArgument, "{status}");
+    assert!(status.message().starts_with("level: log level `loud`"), "{status}");
+    sart.call(async |client| client.set_log_level(set("error")).await);
+    let before = sart.process.log();
+    sart.announce("10.71.0.0/24", &[]);
+    wait_prefixes(&frr, "ipv4", &["10.70.0.0/24", "10.71.0.0/24"]);
+    let request = v1::ResetNeighborRequest { address: far(0), ..Default::default() };
+    let flaps = sart.neighbor(0).flaps;
+    sart.call(async |client| client.reset_neighbor(request).await);
+    assert_eq!((flaps, sart.process.log()), (0, before), "a reset is a warning, not an error");
+}
+
+#[test]
 fn a_refused_request_names_the_field_and_changes_nothing() {
     needs!(missing());
     let fabric = Fabric::new("refuse", 1);

@@ -221,6 +221,12 @@ impl BgpService for Service {
     async fn reload(&self, _: Request<v1::ReloadRequest>) -> Result<Response<ApplyConfigResponse>, Status> {
         Err(Status::unimplemented("best paths only"))
     }
+    async fn set_log_level(
+        &self,
+        _: Request<v1::SetLogLevelRequest>,
+    ) -> Result<Response<v1::SetLogLevelResponse>, Status> {
+        Err(Status::unimplemented("best paths only"))
+    }
     async fn update_paths(
         &self,
         _: Request<UpdatePathsRequest>,

@@ -433,6 +433,14 @@ pub struct ApplyConfigResponse {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReloadRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetLogLevelRequest {
+    /// error, warn, info, debug, trace, or a filter such as info,sart_bgpd=debug.
+    #[prost(string, tag = "1")]
+    pub level: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetLogLevelResponse {}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetGlobalRequest {
     #[prost(message, optional, tag = "1")]
@@ -1585,6 +1593,31 @@ pub mod bgp_service_client {
             req.extensions_mut().insert(GrpcMethod::new("sart.v1.BgpService", "Reload"));
             self.inner.unary(req, path, codec).await
         }
+        /// Changes how much the daemon logs, until the next Reload; INVALID_ARGUMENT if there is no such level.
+        pub async fn set_log_level(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetLogLevelRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetLogLevelResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sart.v1.BgpService/SetLogLevel",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sart.v1.BgpService", "SetLogLevel"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Streams a table: Loc-RIB, or Adj-RIB-In/Adj-RIB-Out of one neighbour.
         pub async fn list_paths(
             &mut self,
@@ -1771,6 +1804,14 @@ pub mod bgp_service_server {
             request: tonic::Request<super::ReloadRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ApplyConfigResponse>,
+            tonic::Status,
+        >;
+        /// Changes how much the daemon logs, until the next Reload; INVALID_ARGUMENT if there is no such level.
+        async fn set_log_level(
+            &self,
+            request: tonic::Request<super::SetLogLevelRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetLogLevelResponse>,
             tonic::Status,
         >;
         /// Server streaming response type for the ListPaths method.
@@ -2626,6 +2667,51 @@ pub mod bgp_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReloadSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sart.v1.BgpService/SetLogLevel" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetLogLevelSvc<T: BgpService>(pub Arc<T>);
+                    impl<
+                        T: BgpService,
+                    > tonic::server::UnaryService<super::SetLogLevelRequest>
+                    for SetLogLevelSvc<T> {
+                        type Response = super::SetLogLevelResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetLogLevelRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BgpService>::set_log_level(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetLogLevelSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

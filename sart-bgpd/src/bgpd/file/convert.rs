@@ -19,6 +19,7 @@ use crate::bgpd::args::{EXPORTER_REPLACED, FIB_REPLACED};
 pub(super) fn convert(raw: RawConfig, overrides: Overrides) -> Result<(Loaded, Marks), Fault> {
     let mut marks = Marks::default();
     let mut warnings = warnings(&raw);
+    let log_level = raw.log_level.as_ref().map(log_level).transpose()?;
     let mut global = global(&raw, overrides, &mut marks)?;
     global.ebgp_requires_policy = requires_policy(&raw);
     let policy =
@@ -32,7 +33,14 @@ pub(super) fn convert(raw: RawConfig, overrides: Overrides) -> Result<(Loaded, M
     if raw.ebgp_requires_policy.is_none() && !global.ebgp_requires_policy {
         warnings.extend(without_policy(&global, &neighbors));
     }
-    Ok((Loaded { config: Config { global, neighbors, paths, policy }, warnings }, marks))
+    Ok((Loaded { config: Config { global, neighbors, paths, policy }, log_level, warnings }, marks))
+}
+
+fn log_level(raw: &Spanned<String>) -> Result<String, Fault> {
+    let known = sart_telemetry::logs::check_level(&raw.value).map(|()| raw.value.clone());
+    known.map_err(|_| {
+        refused("log_level", raw, "one of error, warn, info, debug, trace, nor a filter of them")
+    })
 }
 
 /// RFC 8212 unless the file says otherwise, or is one of upstream's, which know no policy and mean what they say.

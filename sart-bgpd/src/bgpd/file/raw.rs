@@ -43,6 +43,7 @@ pub(super) struct RawConfig {
     pub(super) track_next_hops: bool,
     #[serde(default)]
     pub(super) next_hop_metrics: Vec<RawMetric>,
+    pub(super) log_level: Option<Spanned<String>>,
     pub(super) fib_endpoint: Option<Spanned<String>>,
     pub(super) fib_table: Option<Spanned<u32>>,
     pub(super) exporter: Option<Spanned<String>>,

@@ -279,6 +279,16 @@ fn every_fault_names_line_and_field() {
 }
 
 #[test]
+fn criterion_37_the_log_level_of_the_file_is_known_or_refused_with_its_line() {
+    let head = "asn: 1\nrouter_id: 1.1.1.1\n";
+    let level = |text: &str| parse(text, Overrides::default()).unwrap().log_level;
+    assert_eq!(level(head), None);
+    assert_eq!(level(&format!("{head}log_level: info,sart_bgpd=debug\n")).unwrap(), "info,sart_bgpd=debug");
+    let refusal = refuse(&format!("{head}log_level: loud\n"));
+    assert!(refusal.starts_with("3: log_level: `loud` is not one of error, warn"), "{refusal}");
+}
+
+#[test]
 fn the_file_is_named() {
     let error = load(Path::new("/nonexistent/bgp.yaml"), Overrides::default()).unwrap_err();
     assert!(error.to_string().starts_with("cannot read /nonexistent/bgp.yaml: "));
