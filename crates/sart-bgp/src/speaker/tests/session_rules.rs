@@ -177,6 +177,26 @@ fn criterion_2_a_collision_is_won_by_the_connection_of_the_higher_router_id() {
 }
 
 #[test]
+fn criterion_2_between_equal_router_ids_the_connection_of_the_higher_as_lives() {
+    // RFC 6286 section 2.3; ours is 65000.
+    for (asn, survivor, loser) in [(65100, INBOUND, OUTBOUND), (64900, OUTBOUND, INBOUND)] {
+        let mut raw = Raw::with(config(1, 65000, &[(2, asn)]));
+        raw.dialled();
+        raw.accepted();
+        let open = Raw::open(|open| {
+            open.asn = asn;
+            open.router_id = Ipv4Addr::new(10, 0, 0, 1);
+            open.capabilities[0] = Capability::FourOctetAs(asn);
+        });
+        raw.say(OUTBOUND, &open);
+        raw.say(INBOUND, &open);
+        raw.say(survivor, &keepalive());
+        assert_eq!(raw.notifications(loser), [(6, 7)], "AS {asn}");
+        assert_eq!((raw.state().as_str(), raw.closed.as_slice()), ("Established", &[loser][..]));
+    }
+}
+
+#[test]
 fn criterion_3_a_second_connection_to_an_established_session_is_ceased_and_changes_nothing() {
     let mut raw = Raw::new();
     raw.establish();
