@@ -2,6 +2,7 @@
 
 mod limited;
 mod several;
+mod tracked;
 
 use std::collections::{BTreeMap, BTreeSet};
 
