@@ -10,8 +10,8 @@ use std::time::Duration;
 use route::{Route, Table};
 use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::update::{
-    AGGREGATOR, ATOMIC_AGGREGATE, CLUSTER_LIST, COMMUNITIES, EXT_COMMUNITIES, LARGE_COMMUNITIES, LOCAL_PREF,
-    MED, NON_TRANSITIVE, ORIGIN, ORIGINATOR_ID, OTC, TRANSITIVE, WELL_KNOWN,
+    AGGREGATOR, ATOMIC_AGGREGATE, CLUSTER_LIST, COMMUNITIES, EXT_COMMUNITIES, IPV6_EXT_COMMUNITIES,
+    LARGE_COMMUNITIES, LOCAL_PREF, MED, NON_TRANSITIVE, ORIGIN, ORIGINATOR_ID, OTC, TRANSITIVE, WELL_KNOWN,
 };
 use sart_testkit::{
     Bird, Frr, Gobgp, Namespace, Open, RawPeer, Update, bird, gobgp, missing_with_frr, wait_for,
@@ -81,7 +81,7 @@ fn set(number: u16, source: &Source, next_hop: IpAddr) -> (Update, Vec<String>, 
     (update, prefixes, route)
 }
 
-/// Only to Customer (RFC 9234), and an attribute that nobody knows.
+/// Only to Customer (RFC 9234), a route target with an IPv6 address (RFC 5701), and an attribute that nobody knows.
 fn rarer(number: u16, mut update: Update, route: &mut Route) -> Update {
     if number % 6 == 1 {
         update = update.attribute(TRANSITIVE, OTC, &(65_100 + u32::from(number)).to_be_bytes());
@@ -91,6 +91,12 @@ fn rarer(number: u16, mut update: Update, route: &mut Route) -> Update {
         let [high, low] = number.to_be_bytes();
         update = update.attribute(TRANSITIVE, UNKNOWN, &[high, low, 7]);
         route.unknown = vec![high, low, 7];
+    }
+    if number % 8 == 3 {
+        let target = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number);
+        let value = [&[0, 2], &target.octets()[..], &[0, 9]].concat();
+        update = update.attribute(TRANSITIVE, IPV6_EXT_COMMUNITIES, &value);
+        route.six_target = Some(target);
     }
     update
 }
@@ -164,7 +170,7 @@ type Shown = fn(Route) -> Route;
 
 /// FRR shows no attribute that it does not know.
 fn without_unknown(route: Route) -> Route {
-    Route { unknown: Vec::new(), ..route }
+    Route { unknown: Vec::new(), six_target: None, ..route }
 }
 
 /// Our API shows neither of the two.

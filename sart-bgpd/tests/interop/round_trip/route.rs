@@ -1,6 +1,7 @@
 //! A route in one form for all speakers, and how each of them prints it.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 
 use sart_rpc::v1;
 use serde_json::Value;
@@ -27,6 +28,8 @@ pub struct Route {
     pub cluster_list: Vec<String>,
     /// Only to Customer.
     pub otc: Option<u64>,
+    /// The address in the IPv6 extended community.
+    pub six_target: Option<Ipv6Addr>,
     /// The value of the attribute that nobody knows.
     pub unknown: Vec<u8>,
 }
@@ -93,6 +96,7 @@ fn frr_route(row: &Value) -> Route {
         originator: row["originatorId"].as_str().map(str::to_owned),
         cluster_list: texts(&row["clusterList"]["list"]),
         otc: row["otc"].as_u64(),
+        six_target: None,
         unknown: Vec::new(),
     }
 }
@@ -123,6 +127,11 @@ fn gobgp_route(attributes: &Value) -> Route {
             32 => route.large_communities = gobgp_large(&attribute["value"]),
             9 => route.originator = attribute["value"].as_str().map(str::to_owned),
             10 => route.cluster_list = texts(&attribute["value"]),
+            25 => {
+                // Address and local part with a colon between them.
+                let target = attribute["value"][0]["value"].as_str().and_then(|text| text.rsplit_once(':'));
+                route.six_target = target.and_then(|(address, _)| address.parse().ok());
+            }
             // GoBGP does not know it.
             35 => {
                 route.otc = gobgp_octets(attribute).try_into().ok().map(|otc| u32::from_be_bytes(otc).into())
@@ -197,13 +206,20 @@ fn bird_attribute(route: &mut Route, name: &str, value: &str) {
         "originator_id" => route.originator = Some(value.to_owned()),
         "cluster_list" => route.cluster_list = value.split_whitespace().map(str::to_owned).collect(),
         "otc" => route.otc = value.parse().ok(),
-        // 200, transitive; BIRD does not know it.
-        "c8 [t]" => {
-            let octets = value.split_whitespace().map(|octet| u8::from_str_radix(octet, 16).unwrap());
-            route.unknown = octets.collect();
+        // BIRD does not know these two, transitive ones.
+        "19 [t]" => {
+            let octets = octets(value);
+            route.six_target =
+                octets.get(2..18).and_then(|at| <[u8; 16]>::try_from(at).ok()).map(Ipv6Addr::from);
         }
+        "c8 [t]" => route.unknown = octets(value),
         other => panic!("attribute {other} was not sent: {value}"),
     }
+}
+
+/// `01 1a 07`.
+fn octets(value: &str) -> Vec<u8> {
+    value.split_whitespace().map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect()
 }
 
 /// `(65000, 1) (65000, 2)` as `65000:1` and `65000:2`; `ro` is what others call `soo`.
