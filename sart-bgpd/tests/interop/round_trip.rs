@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use route::{Route, Table};
 use sart_rpc::v1::{self, SessionState::Established};
+use sart_testkit::heard::Attributes;
 use sart_testkit::update::{
     AGGREGATOR, ATOMIC_AGGREGATE, CLUSTER_LIST, COMMUNITIES, EXT_COMMUNITIES, IPV6_EXT_COMMUNITIES,
     LARGE_COMMUNITIES, LOCAL_PREF, MED, NON_TRANSITIVE, ORIGIN, ORIGINATOR_ID, OTC, TRANSITIVE, WELL_KNOWN,
 };
 use sart_testkit::{
-    Bird, Frr, Gobgp, Namespace, Open, RawPeer, Update, bird, gobgp, missing_with_frr, wait_for,
+    Bird, Frr, Gobgp, Heard, Namespace, Open, RawPeer, Update, bird, gobgp, missing_with_frr, wait_for,
 };
 
 use crate::fixture::{Fabric, Sart, far, near};
@@ -173,7 +174,7 @@ fn without_unknown(route: Route) -> Route {
     Route { unknown: Vec::new(), six_target: None, ..route }
 }
 
-/// Our API shows neither of the two.
+/// Our API shows none of the three.
 fn without_rarer(route: Route) -> Route {
     Route { otc: None, ..without_unknown(route) }
 }
@@ -182,6 +183,11 @@ fn without_rarer(route: Route) -> Route {
 fn as_frr_reflects(route: Route) -> Route {
     let named = route.originator.as_ref().is_some_and(|originator| originator != ORIGINATOR);
     Route { med: route.med.or(named.then_some(0)), ..without_rarer(route) }
+}
+
+/// FRR 8.4 drops IPv6 extended communities.
+fn as_frr_passes_on(route: Route) -> Route {
+    Route { six_target: None, ..route }
 }
 
 /// GoBGP names originator and cluster to a client for external routes as well.
@@ -351,6 +357,15 @@ fn tell(spaces: &[Namespace; 2], n: usize) -> Vec<RawPeer> {
     sources.map(connect).collect()
 }
 
+/// What our API does not show is what the next AS is told.
+fn passed_on((who, prefix): (&str, &str), route: &Route, told: &Attributes) {
+    let value = |kind: u8| told.get(&kind).map(|attribute| attribute.value.clone());
+    let otc = value(OTC).map(|otc| u64::from(u32::from_be_bytes(otc.try_into().unwrap())));
+    let six = value(IPV6_EXT_COMMUNITIES).map(|list| <[u8; 16]>::try_from(&list[2..18]).unwrap().into());
+    let unknown = value(UNKNOWN).unwrap_or_default();
+    assert_eq!((otc, six, &unknown), (route.otc, route.six_target, &route.unknown), "{who}: {prefix}");
+}
+
 #[test]
 fn c6_what_we_show_is_what_frr_bird_and_gobgp_were_told() {
     needs!(missing_one());
@@ -366,18 +381,27 @@ fn c6_what_we_show_is_what_frr_bird_and_gobgp_were_told() {
     };
     let _daemons = daemons(&fabric, more);
     (1..4).for_each(|n| sart.wait_state(n, Established));
-    let _peers: Vec<_> = (1..4).map(|n| tell(&spaces, n)).collect();
-    let viewers: [(usize, &str, Shown); 3] = [
-        (1, "from FRR", as_frr_reflects),
-        (2, "from BIRD", without_rarer),
-        (3, "from GoBGP", as_gobgp_reflects),
+    let mut hearer = establish(&fabric, &sart, 0, &open(0, SOURCE));
+    let mut heard = Heard::default();
+    let viewers: [(usize, &str, [Shown; 2]); 3] = [
+        (1, "from FRR", [as_frr_reflects, as_frr_passes_on]),
+        (2, "from BIRD", [without_rarer, |route| route]),
+        (3, "from GoBGP", [as_gobgp_reflects, |route| route]),
     ];
-    for (n, who, shown) in viewers {
+    for (n, who, [shown, passed]) in viewers {
+        let peers = tell(&spaces, n);
         let (_, expected) = everything(&sources_behind(n));
         equal((who, shown), &expected, || {
             let rows = sart.paths(v1::Table::AdjIn, n);
             let (six, four) = rows.into_iter().partition(|path| path.prefix.contains(':'));
             Ok([route::of_ours(four), route::of_ours(six)])
         });
+        let all = |heard: &Heard| heard.routes.len() == 2 * ROUTES;
+        heard.until(&mut hearer, who, LIMIT, all).unwrap();
+        for (prefix, route) in expected.iter().flatten() {
+            passed_on((who, prefix), &passed(route.clone()), &heard.routes[prefix]);
+        }
+        drop(peers);
+        heard.until(&mut hearer, "their end", LIMIT, |heard| heard.routes.is_empty()).unwrap();
     }
 }
