@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use self::manifests::{BOTH, BOTH_SERVICE, LB_POOL, LB_POOL_NET, POD_POOL, SIX, SIX_SERVICE};
 use super::load::request;
-use super::pods::{REST, pod_objects};
+use super::pods::{REST, nothing_new, pod_objects};
 use super::sart::make_namespace;
 use crate::lab::node::pod_process;
 use crate::lab::topology::{CLIENT_NAME, PodNetwork, SPINES, ipv6};
@@ -59,8 +59,7 @@ pub(super) fn both(lab: &Lab) -> Result<String> {
         let mut now = pod_objects(lab)?;
         // A pool of Services is a block of its own and goes with it.
         now.remove(&format!("addressblock.sart.terassyi.net/{LB_POOL}"));
-        ensure!(now == objects, "left: {:?}", now.symmetric_difference(&objects).collect::<Vec<_>>());
-        Ok(())
+        nothing_new(&now, &objects)
     });
     exec::feed(&mut kubectl.command(&["delete", "--timeout=60s", "-f", "-"]), &manifests::network())?;
     let figure = outcome?;

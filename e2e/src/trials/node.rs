@@ -48,6 +48,8 @@ pub(super) fn loss(lab: &Lab) -> Result<String> {
     let victim = victim(lab)?;
     let kubelet = command_of_kubelet(lab, &victim)?;
     let outcome = block_of(lab, &victim).and_then(|block| lose(lab, &victim, &block));
+    // After a quarantine of an hour the cluster would have forgotten the pods: they must not come back with what was theirs.
+    let outcome = outcome.and_then(|figure| pods_are_forgotten(lab, &victim).map(|()| figure));
     let restored = restore(lab, &victim, &kubelet);
     set_arguments(lab, &args)?;
     let figure = outcome?;
@@ -130,6 +132,17 @@ fn pods_are_outside(lab: &Lab, block: &Block) -> Result<usize> {
     })
 }
 
+/// Waits until no pod of the node is left in the API; what collects them waits a while itself.
+fn pods_are_forgotten(lab: &Lab, victim: &str) -> Result<()> {
+    let kubectl = lab.kubectl()?;
+    until("pods of the lost node gone from the API", Patience::once(Duration::from_secs(180)), || {
+        let pods = kubectl.json(&["get", "pods", "-A"])?;
+        let left = list(&pods["items"]).iter().filter(|pod| pod["spec"]["nodeName"] == victim).count();
+        ensure!(left == 0, "{left} are left");
+        Ok(())
+    })
+}
+
 /// Brings the node back, with what the trial made gone.
 fn restore(lab: &Lab, victim: &str, kubelet: &[String]) -> Result<()> {
     let kubectl = lab.kubectl()?;
@@ -159,14 +172,18 @@ fn set_cable(lab: &Lab, victim: &str, state: &str) -> Result<()> {
     exec::run(lab.machine(SWITCH)?.command("ip").args(["link", "set", &port, state]))
 }
 
-/// A worker without the controller.
+/// A worker without the controller, and without a pod that nobody would make again.
 fn victim(lab: &Lab) -> Result<String> {
-    let pods = lab.kubectl()?.json(&["-n", SYSTEM, "get", "pods", "-l", "app=sart-controller"])?;
-    let controllers: Vec<&str> =
-        list(&pods["items"]).iter().filter_map(|pod| pod["spec"]["nodeName"].as_str()).collect();
+    let pods = lab.kubectl()?.json(&["get", "pods", "-A"])?;
+    let stays = |pod: &&Value| {
+        let metadata = &pod["metadata"];
+        metadata["labels"]["app"] == "sart-controller" || list(&metadata["ownerReferences"]).is_empty()
+    };
+    let needed = list(&pods["items"]).iter().filter(stays);
+    let needed: Vec<&str> = needed.filter_map(|pod| pod["spec"]["nodeName"].as_str()).collect();
     let workers = lab.topology.nodes.iter().filter(|node| !node.is_control_plane());
-    let free = workers.map(|node| &node.name).rfind(|name| !controllers.contains(&name.as_str()));
-    free.cloned().context("every worker runs a controller")
+    let free = workers.map(|node| &node.name).rfind(|name| !needed.contains(&name.as_str()));
+    free.cloned().context("every worker runs a pod that would not come back")
 }
 
 fn command_of_kubelet(lab: &Lab, victim: &str) -> Result<Vec<String>> {

@@ -34,7 +34,7 @@ pub(super) struct Residue {
 struct Held {
     /// Links, pins, map rows, journal entries: gone when the pods are.
     of_pods: Counts,
-    /// Routes and rules: gone when the blocks are.
+    /// Routes and rules: gone when the blocks are. Those of blocks that rested from before may be gone as well.
     of_blocks: Counts,
     /// Open descriptors of the agent by what they lead to.
     descriptors: Counts,
@@ -55,12 +55,12 @@ impl Residue {
         self.compare(before, |name, now, was| same(name, &now.of_pods, &was.of_pods))
     }
 
-    /// An error if anything differs from before, or an agent has more open than before.
+    /// An error if anything of pods differs from before, or there is more of anything else.
     pub(super) fn exceeds_nothing(&self, before: &Self) -> Result<()> {
         self.exceeds_nothing_of_pods(before)?;
         self.compare(before, |name, now, was| {
-            same(name, &now.of_blocks, &was.of_blocks)?;
-            no_more(name, &now.descriptors, &was.descriptors)
+            no_more(&format!("node {name}"), &now.of_blocks, &was.of_blocks)?;
+            no_more(&format!("the agent of {name}"), &now.descriptors, &was.descriptors)
         })
     }
 
@@ -129,7 +129,7 @@ fn no_more(name: &str, now: &Counts, was: &Counts) -> Result<()> {
         let (is, had) =
             (now.get(kind).copied().unwrap_or_default(), was.get(kind).copied().unwrap_or_default());
         let spare = if kind == "socket" { SPARE_SOCKETS } else { 0 };
-        ensure!(is <= had + spare, "the agent of {name} has {is} x {kind} open, had {had}");
+        ensure!(is <= had + spare, "{name} has {is} x {kind}, had {had}");
     }
     Ok(())
 }
