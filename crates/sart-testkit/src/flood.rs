@@ -3,7 +3,7 @@
 
 mod table;
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -140,11 +140,12 @@ impl Drop for Flood {
 fn read(mut stream: TcpStream, shared: &Shared) {
     let mut buffer = vec![0; CHUNK];
     let mut filled = 0;
-    while let Ok(read) = stream.read(&mut buffer[filled..]) {
-        if read == 0 {
-            break;
+    loop {
+        match stream.read(&mut buffer[filled..]) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Ok(0) | Err(_) => break,
+            Ok(read) => filled += read,
         }
-        filled += read;
         let mut table = shared.table.lock().unwrap_or_else(PoisonError::into_inner);
         let Ok(used) = table.take(&buffer[..filled]) else { break };
         drop(table);

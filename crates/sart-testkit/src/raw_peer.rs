@@ -196,7 +196,12 @@ impl RawPeer {
             match self.stream.read(&mut bytes[filled..]) {
                 Ok(0) => bail!("the far end closed"),
                 Ok(read) => filled += read,
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                // A read with a time limit is not taken up again after a signal or a stop of the process (signal(7)).
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
                 Err(error) => return Err(error).context("receive"),
             }
         }
