@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{fill, size};
+use super::{Order, fill, size};
 
 fn seeds() -> impl Strategy<Value = Vec<u64>> {
     prop::collection::btree_set(any::<u64>(), 2..40).prop_map(|set| set.into_iter().collect())
@@ -30,8 +30,8 @@ proptest! {
         let slots = size(seeds.len());
         let (before, after) = (fill(&seeds, slots), fill(&rest, slots));
         let moved = before.iter().zip(&after).filter(|(old, new)| **old != lost && seeds[**old] != rest[**new]).count();
-        // Measured mean: 0.3 to 2.8 %; no single draw may move a quarter of what could have stayed.
-        prop_assert!(moved * 4 < slots as usize, "{moved} of {slots} slots moved for no reason");
+        // Measured over 2.5 million draws of 2 to 8 endpoints: 1.7 % in the mean and 9.4 % at most.
+        prop_assert!(moved * 6 < slots as usize, "{moved} of {slots} slots moved for no reason");
     }
 
     #[test]
@@ -41,6 +41,24 @@ proptest! {
         let distinct: BTreeSet<usize> = fill(&seeds, slots).into_iter().collect();
         prop_assert_eq!(distinct.len(), seeds.len());
     }
+}
+
+#[test]
+fn orders_of_every_size_name_each_slot_once() {
+    for size in (0..=16).map(|bits| 1_u32 << bits) {
+        let order = Order::new(u64::from(size) * 7 + 1, size);
+        let named: BTreeSet<usize> = (0..u64::from(size)).map(|position| order.slot(position)).collect();
+        assert_eq!(named, (0..size as usize).collect(), "{size}");
+    }
+}
+
+#[test]
+fn equal_strides_of_the_paper_do_not_move_slots_when_a_third_endpoint_goes() {
+    // As offset and stride the last two had 32 and 149, 170 and 149 of 256: 81 slots moved.
+    let seeds = [8_351_198_391_019_184_163, 10_085_703_412_041_590_630, 15_236_811_651_733_973_382];
+    let (before, after) = (fill(&seeds, 256), fill(&seeds[1..], 256));
+    let moved = before.iter().zip(&after).filter(|(old, new)| **old != 0 && **old != **new + 1).count();
+    assert!(moved < 16, "{moved}");
 }
 
 #[test]
