@@ -2,7 +2,7 @@
 
 pub(super) mod pods;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -60,10 +60,12 @@ fn service_write(event: &Event) -> Option<String> {
 
 fn judge(changes: &[Change]) -> Vec<String> {
     let mut held: BTreeMap<&str, (&str, &[String])> = BTreeMap::new();
+    let mut gone: BTreeSet<&str> = BTreeSet::new();
     let mut found = Vec::new();
     for Change { at, uid, deed, .. } in changes {
         let Deed::Recorded { service, addresses } = deed else {
             held.remove(uid.as_str());
+            gone.insert(uid);
             continue;
         };
         for address in addresses {
@@ -76,50 +78,54 @@ fn judge(changes: &[Change]) -> Vec<String> {
                 }),
             );
         }
-        held.insert(uid, (service, addresses));
+        // Written after the list of a deletion was read, and deleted since: nothing is written to what is gone.
+        if !gone.contains(uid.as_str()) {
+            held.insert(uid, (service, addresses));
+        }
     }
     found
 }
 
-/// What a request that succeeded changed; a deletion of a whole namespace answers with every Service it deleted.
+/// What a request that succeeded changed. A deletion of a whole namespace answers with the Services as they were when it
+/// listed them: it deleted them after the list's version, which is not theirs.
 fn changes(event: &Event) -> Option<Result<Vec<Change>>> {
     let text = |pointer: &str| event.text(pointer);
     let code = event.at("/responseStatus/code").and_then(Value::as_u64)?;
     if text("/objectRef/resource")? != "services" || !(200..300).contains(&code) || !event.is_complete() {
         return None;
     }
-    let answer = event.at("/responseObject");
-    let deletion = |service: &Value| change(event, service, Deed::Deleted);
+    let answer = || event.at("/responseObject").context(NO_ANSWER);
     match (text("/verb")?, text("/objectRef/subresource")) {
-        ("delete", None) => Some(answer.context(NO_ANSWER).and_then(deletion).map(|one| vec![one])),
-        ("deletecollection", None) => {
-            let items = event.at("/responseObject/items").and_then(Value::as_array);
-            Some(items.context(NO_ANSWER).and_then(|items| items.iter().map(deletion).collect()))
+        ("delete", None) => {
+            Some(answer().and_then(|gone| Ok(vec![change(event, gone, gone, Deed::Deleted)?])))
         }
-        ("patch" | "update", Some("status")) => Some(
-            answer
-                .context(NO_ANSWER)
-                .and_then(|service| change(event, service, recorded(service)).map(|one| vec![one])),
-        ),
+        ("deletecollection", None) => Some(answer().and_then(|list| {
+            let items = list["items"].as_array().context(NO_ANSWER)?;
+            items.iter().map(|gone| change(event, list, gone, Deed::Deleted)).collect()
+        })),
+        ("patch" | "update", Some("status")) => {
+            Some(answer().and_then(|now| Ok(vec![change(event, now, now, recorded(now))?])))
+        }
         _ => None,
     }
 }
 
 const NO_ANSWER: &str = "the audit log leaves out the answer to a write of a Service; see its policy";
 
-fn change(event: &Event, service: &Value, deed: Deed) -> Result<Change> {
-    let field = |pointer: &str| {
-        let text = service.pointer(pointer).and_then(Value::as_str);
-        text.with_context(|| format!("the answer to a write of a Service has no {pointer}: {service}"))
-    };
+/// A change of this Service at the version of `versioned`.
+fn change(event: &Event, versioned: &Value, service: &Value, deed: Deed) -> Result<Change> {
+    let version = field(versioned, "/metadata/resourceVersion")?;
     Ok(Change {
-        version: field("/metadata/resourceVersion")?
-            .parse()
-            .context("a resource version that is no number")?,
+        version: version.parse().context("a resource version that is no number")?,
         at: event.text("/stageTimestamp").unwrap_or_default().to_owned(),
-        uid: field("/metadata/uid")?.to_owned(),
+        uid: field(service, "/metadata/uid")?.to_owned(),
         deed,
     })
+}
+
+fn field<'a>(answer: &'a Value, pointer: &str) -> Result<&'a str> {
+    let text = answer.pointer(pointer).and_then(Value::as_str);
+    text.with_context(|| format!("the answer to a write of a Service has no {pointer}: {answer}"))
 }
 
 fn recorded(service: &Value) -> Deed {
@@ -207,9 +213,29 @@ mod tests {
     fn a_deletion_names_each_service_it_deleted() {
         let one = changes(&event("delete", None, 200, &service("7", "a"))).unwrap().unwrap();
         assert_eq!(one, [change(7, "a", Deed::Deleted)]);
-        let list = json!({"items": [service("8", "a"), service("9", "b")]});
-        let all = changes(&event("deletecollection", None, 200, &list)).unwrap().unwrap();
-        assert_eq!(all, [change(8, "a", Deed::Deleted), change(9, "b", Deed::Deleted)]);
+        let all = changes(&event("deletecollection", None, 200, &list("12"))).unwrap().unwrap();
+        assert_eq!(all, [change(12, "a", Deed::Deleted), change(12, "b", Deed::Deleted)]);
+    }
+
+    /// As the API server answers a deletion of a namespace's Services: its items are as they were before.
+    fn list(version: &str) -> Value {
+        json!({"metadata": {"resourceVersion": version}, "items": [service("8", "a"), service("9", "b")]})
+    }
+
+    #[test]
+    fn an_address_is_held_until_its_namespace_is_deleted_and_no_longer() {
+        let deletion = || changes(&event("deletecollection", None, 200, &list("12"))).unwrap().unwrap();
+        let others = |version, given| {
+            let mut all = deletion();
+            all.extend([recorded(8, "a", &["10.0.1.0"]), recorded(version, given, &["10.0.1.0"])]);
+            all.sort_by_key(|change| change.version);
+            judge(&all)
+        };
+        assert_eq!(others(10, "c"), ["t: 10.0.1.0 given to n/c while n/a holds it"]);
+        assert!(others(13, "c").is_empty());
+        let mut late = deletion();
+        late.extend([recorded(13, "a", &["10.0.1.0"]), recorded(14, "c", &["10.0.1.0"])]);
+        assert!(judge(&late).is_empty(), "a write between the list and the deletion keeps nothing for ever");
     }
 
     #[test]
