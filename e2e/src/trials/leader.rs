@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::audit::double_owners;
+use super::audit::services::double_owners;
 use super::sart::{SYSTEM, ingress, kill_everywhere, rolled_out};
 use crate::Lab;
 use crate::exec;
