@@ -79,6 +79,11 @@ pub const TRIALS: &[Trial] = &[
     },
 ];
 
+/// The trials that need a lab whose pods get their network from sart.
+pub fn of_pods() -> Vec<String> {
+    TRIALS.iter().filter(|trial| trial.needs_pods).map(|trial| trial.name.to_owned()).collect()
+}
+
 /// Runs the trials whose names are given, or all that this lab is made for.
 ///
 /// # Errors

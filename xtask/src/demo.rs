@@ -29,8 +29,8 @@ pub struct Args {
 
 impl Args {
     /// The whole demo on a lab of the usual size, which stays up.
-    pub fn kept() -> Self {
-        Self { keep: true, nodes: 4, dual: false, debug: false, only: Vec::new() }
+    pub fn kept(dual: bool) -> Self {
+        Self { keep: true, nodes: 4, dual, debug: false, only: Vec::new() }
     }
 }
 

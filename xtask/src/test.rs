@@ -39,7 +39,8 @@ const GATES: &[Gate] = &[
     Gate { name: "fuzz", run: || fuzz::run(&fuzz::Args::default()) },
     Gate { name: "image", run: || image::run(&image::Args::default()) },
     Gate { name: "lab-clean", run: lab::check_clean },
-    Gate { name: "lab", run: whole_lab },
+    Gate { name: "lab", run: || on_a_lab(false, &[]) },
+    Gate { name: "lab-pods", run: || on_a_lab(true, &e2e::trials::of_pods()) },
 ];
 
 /// Runs the gates; the closing line counts them.
@@ -102,9 +103,10 @@ fn unit() -> anyhow::Result<()> {
     )
 }
 
-/// The demo's checks, then the trials on the same lab, which goes whatever came of them.
-fn whole_lab() -> anyhow::Result<()> {
-    let shown = demo::run(&demo::Args::kept()).and_then(|()| lab::trials(&[]));
+/// The demo's checks, then trials on the same lab (all that it is made for if none is named). The lab goes whatever came
+/// of them.
+fn on_a_lab(dual: bool, trials: &[String]) -> anyhow::Result<()> {
+    let shown = demo::run(&demo::Args::kept(dual)).and_then(|()| lab::trials(trials));
     lab::down()?;
     shown
 }
