@@ -11,7 +11,7 @@ mod pods;
 mod restart;
 mod sart;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::Lab;
 use crate::lab::topology::PodNetwork;
@@ -79,6 +79,8 @@ pub const TRIALS: &[Trial] = &[
     },
 ];
 
+const OF_THE_LAB: &str = "this lab gives pods their network itself; make one with `lab up --dual`";
+
 /// The trials that need a lab whose pods get their network from sart.
 pub fn of_pods() -> Vec<String> {
     TRIALS.iter().filter(|trial| trial.needs_pods).map(|trial| trial.name.to_owned()).collect()
@@ -96,11 +98,13 @@ pub fn run(lab: &Lab, names: &[String], mut say: impl FnMut(&str)) -> Result<()>
     for trial in TRIALS.iter().filter(|trial| names.is_empty() || names.iter().any(|name| name == trial.name))
     {
         say(&format!("trial {}: {}", trial.name, trial.shows));
-        if trial.needs_pods && names.is_empty() && lab.topology.pods != PodNetwork::Sart {
-            say("  skipped: this lab gives pods their network itself; it runs on one of `lab up --dual`");
+        let lacks_pods = trial.needs_pods && lab.topology.pods != PodNetwork::Sart;
+        if lacks_pods && names.is_empty() {
+            say(&format!("  skipped: {OF_THE_LAB}"));
             continue;
         }
-        match (trial.run)(lab) {
+        let ran = if lacks_pods { Err(anyhow!(OF_THE_LAB)) } else { (trial.run)(lab) };
+        match ran {
             Ok(figure) => say(&format!("  passed: {figure}")),
             Err(error) => {
                 say(&format!("  FAILED: {error:#}"));

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ipnet::IpNet;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use super::load::request;
 use super::pods::{REST, nothing_new, pod_objects};
 use super::sart::make_namespace;
 use crate::lab::node::pod_process;
-use crate::lab::topology::{CLIENT_NAME, PodNetwork, SPINES, ipv6};
+use crate::lab::topology::{CLIENT_NAME, SPINES, ipv6};
 use crate::progress::say;
 use crate::wait::{Patience, until};
 use crate::{Lab, exec};
@@ -41,9 +41,6 @@ struct Block {
 
 /// See the table of trials.
 pub(super) fn both(lab: &Lab) -> Result<String> {
-    if lab.topology.pods != PodNetwork::Sart {
-        bail!("this lab gives pods their network itself; make one with `lab up --dual`");
-    }
     let kubectl = lab.kubectl()?;
     let objects = pod_objects(lab)?;
     exec::feed(&mut kubectl.command(&["apply", "-f", "-"]), &manifests::network())?;

@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
 use super::sart::{SYSTEM, kill_everywhere, make_namespace, rolled_out};
-use crate::lab::topology::{PodNetwork, SWITCH};
+use crate::lab::topology::SWITCH;
 use crate::wait::{Patience, until};
 use crate::{Lab, exec};
 
@@ -36,9 +36,6 @@ struct Block {
 
 /// See the table of trials.
 pub(super) fn loss(lab: &Lab) -> Result<String> {
-    if lab.topology.pods != PodNetwork::Sart {
-        bail!("this lab gives pods their network itself; make one with `lab up --dual`");
-    }
     let kubectl = lab.kubectl()?;
     let args = kubectl.json(&["-n", SYSTEM, "get", CONTROLLER])?;
     let args = args.pointer(ARGS).context("the controller has no arguments")?.clone();

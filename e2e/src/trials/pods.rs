@@ -16,7 +16,7 @@ use self::holders::{Looks, watch};
 use self::residue::Residue;
 use super::audit::pods::double_holders;
 use super::sart::{kill_everywhere, make_namespace, nodes, running_everywhere};
-use crate::lab::topology::{PodNetwork, SPINES, ipv6};
+use crate::lab::topology::{SPINES, ipv6};
 use crate::progress::say;
 use crate::wait::{Patience, until};
 use crate::{Lab, exec};
@@ -46,9 +46,6 @@ struct Waves {
 
 /// See the table of trials.
 pub(super) fn churn(lab: &Lab) -> Result<String> {
-    if lab.topology.pods != PodNetwork::Sart {
-        bail!("this lab gives pods their network itself; make one with `lab up --dual`");
-    }
     let kubectl = lab.kubectl()?;
     let (before, objects) = (Residue::of(lab)?, pod_objects(lab)?);
     exec::feed(&mut kubectl.command(&["apply", "-f", "-"]), &pool())?;
