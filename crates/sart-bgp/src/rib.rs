@@ -232,14 +232,23 @@ impl Rib {
         self.urgent.retain(|outgoing| outgoing.peer != address);
         for table in 0..TABLES {
             self.remove_where(table, |path| path.peer == peer.id);
-            // A prefix may have been kept only so that this neighbour would hear of its end.
-            if let Progress::Behind(lag) = &peer.progress {
-                for dest in lag.owed(table) {
-                    self.tables[table].touch(dest, false);
+        }
+        self.wait_no_more(&peer.progress);
+        self.leave(peer.group, peer.id);
+    }
+
+    /// A prefix may have been kept only so that a neighbour which was that far would hear of its end.
+    fn wait_no_more(&mut self, progress: &Progress) {
+        if matches!(progress, Progress::Level) {
+            return;
+        }
+        for (at, table) in self.tables.iter_mut().enumerate() {
+            for dest in table.all() {
+                if table.count(dest) == 0 && progress.waits_for(at, dest) {
+                    table.touch(dest, false);
                 }
             }
         }
-        self.leave(peer.group, peer.id);
     }
 
     fn group_for(&mut self, key: GroupKey) -> usize {
@@ -344,7 +353,9 @@ impl Rib {
         let before = self.told_before(id);
         let new = self.group_for(key);
         if let Some(peer) = self.peers.get_mut(id) {
-            (peer.config, peer.group, peer.progress) = (config, new, Progress::Joining(before));
+            (peer.config, peer.group) = (config, new);
+            let progress = core::mem::replace(&mut peer.progress, Progress::Joining(before));
+            self.wait_no_more(&progress);
         }
         self.join(new, id);
         self.leave(old, id);

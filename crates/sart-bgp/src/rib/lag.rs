@@ -136,11 +136,6 @@ impl Lag {
         self.pending.iter().skip(table).step_by(TABLES).any(|pending| pending.has(dest))
     }
 
-    /// Every prefix of a table that is owed, once for each path identifier.
-    pub(crate) fn owed(&self, table: usize) -> impl Iterator<Item = DestId> + '_ {
-        self.pending.iter().skip(table).step_by(TABLES).flat_map(Bits::iter)
-    }
-
     /// Whether the neighbour was told something of the prefix; only known while it is owed.
     pub(crate) fn was_told(&self, column: Column, dest: DestId) -> bool {
         self.told.get(column.at()).is_some_and(|told| told.has(dest))

@@ -141,3 +141,31 @@ fn a_neighbor_that_changes_its_group_while_it_reads_slowly_hears_of_a_prefix_tha
     }
     assert_eq!((announced, withdrawn), (vec!["10.0.1.0/24".to_owned()], vec![P.to_owned()]));
 }
+
+#[test]
+fn a_prefix_that_ended_unheard_leaves_no_row_behind_when_its_listener_changes_its_group_or_goes() {
+    for goes in [false, true] {
+        let mut rib = rib(rules());
+        rib.high_water = 1;
+        for last in [1, 9] {
+            up(&mut rib, last, 65000 + u32::from(last));
+        }
+        announce(&mut rib, 1, P, path(&[65001]));
+        rib.flush();
+        // It has not read the first message yet: it is never told of this one, and not yet that the first one ended.
+        announce(&mut rib, 1, "10.0.1.0/24", path(&[65001]));
+        rib.flush();
+        for prefix in [P, "10.0.1.0/24"] {
+            withdraw(&mut rib, 1, prefix);
+        }
+        rib.flush();
+        rib.set_groups(ip(9), &["others".into()]);
+        if goes {
+            rib.peer_down(ip(9));
+        }
+        rib.flush();
+        rib.sent_to(ip(9), usize::MAX);
+        rib.flush();
+        assert_eq!(rib.size().0, 0, "gone: {goes}");
+    }
+}
