@@ -405,8 +405,7 @@ impl Rib {
     /// A next hop tracker takes up its work: with [`RibConfig::track_next_hops`] the next [`Rib::take_hop_changes`] names
     /// everything in use. Or it has gone away: its last answers stay in force.
     pub fn attend_next_hops(&mut self, there: bool) {
-        let changed = self.hops.attend(there);
-        self.decide_over(&changed);
+        self.hops.attend(there);
     }
 
     /// What the tracker has to begin or end watching since the last call.

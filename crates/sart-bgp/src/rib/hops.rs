@@ -121,10 +121,21 @@ impl Hops {
         }
     }
 
-    /// A tracker says whether there is a way; how far it is the configuration says better.
     fn metric_of(&self, address: IpAddr) -> Option<u32> {
-        let tracked = self.track.distance(address)?;
-        Some(self.configured.get(&address).copied().unwrap_or(tracked))
+        match self.state(address) {
+            HopState::Reachable(metric) => Some(metric),
+            HopState::Unreachable | HopState::Unanswered => None,
+        }
+    }
+
+    /// A tracker says whether there is a way; how far it is the configuration says better.
+    fn state(&self, address: IpAddr) -> HopState {
+        match self.track.state(address) {
+            HopState::Reachable(tracked) => {
+                HopState::Reachable(self.configured.get(&address).copied().unwrap_or(tracked))
+            }
+            other => other,
+        }
     }
 
     /// Notes a configured distance. The next hops that it changes.
@@ -142,10 +153,9 @@ impl Hops {
         self.renew()
     }
 
-    /// A tracker takes up its work, or has gone away. The next hops that it changes.
-    pub(crate) fn attend(&mut self, there: bool) -> ChangedHops {
+    /// A tracker takes up its work, or has gone away. That alone changes no distance.
+    pub(crate) fn attend(&mut self, there: bool) {
         self.track.attend(there, self.addresses.keys().copied());
-        self.renew()
     }
 
     /// Takes answers of the tracker over. The next hops that they change.
@@ -167,14 +177,7 @@ impl Hops {
 
     /// Every address in use and what is known of it.
     pub(crate) fn states(&self) -> impl Iterator<Item = (IpAddr, HopState)> {
-        let metric = |address| self.configured.get(&address).copied();
-        self.addresses.keys().map(move |address| {
-            let state = self.track.state(*address);
-            match (state, metric(*address)) {
-                (HopState::Reachable(_), Some(metric)) => (*address, HopState::Reachable(metric)),
-                _ => (*address, state),
-            }
-        })
+        self.addresses.keys().map(|address| (*address, self.state(*address)))
     }
 
     fn renew(&mut self) -> ChangedHops {

@@ -54,13 +54,6 @@ impl Track {
         }
     }
 
-    pub(crate) fn distance(&self, address: IpAddr) -> Option<u32> {
-        match self.state(address) {
-            HopState::Reachable(metric) => Some(metric),
-            _ => None,
-        }
-    }
-
     /// An address came into use or went out of it.
     pub(crate) fn note(&mut self, address: IpAddr) {
         // Without a listener this would grow for ever: it is told everything when it comes.
