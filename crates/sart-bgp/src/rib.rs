@@ -425,6 +425,12 @@ impl Rib {
         self.hops.awaits()
     }
 
+    /// What is known of a next hop; `None` if no route has it.
+    #[must_use]
+    pub fn next_hop(&self, address: IpAddr) -> Option<HopState> {
+        self.hops.known(address)
+    }
+
     /// Every next hop of a route and what is known of it, in order of address.
     pub fn next_hops(&self) -> impl Iterator<Item = (IpAddr, HopState)> {
         self.hops.states()

@@ -175,6 +175,11 @@ impl Hops {
         self.addresses.keys().any(|address| self.track.state(*address) == HopState::Unanswered)
     }
 
+    /// What is known of an address; `None` if it is not in use.
+    pub(crate) fn known(&self, address: IpAddr) -> Option<HopState> {
+        self.addresses.contains_key(&address).then(|| self.state(address))
+    }
+
     /// Every address in use and what is known of it.
     pub(crate) fn states(&self) -> impl Iterator<Item = (IpAddr, HopState)> {
         self.addresses.keys().map(|address| (*address, self.state(*address)))

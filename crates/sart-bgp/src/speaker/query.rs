@@ -92,6 +92,12 @@ impl Speaker {
         Ok(self.rows((table, filter), cursor, at_most, now))
     }
 
+    /// What is known of a next hop; `None` if no route has it.
+    #[must_use]
+    pub fn next_hop(&self, address: IpAddr) -> Option<HopState> {
+        self.running.as_ref()?.rib.next_hop(address)
+    }
+
     /// Every next hop of a route and what is known of it, in order of address.
     #[must_use]
     pub fn next_hops(&self) -> Vec<(IpAddr, HopState)> {

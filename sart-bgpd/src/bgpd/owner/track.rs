@@ -37,6 +37,9 @@ impl Owner {
         let changes = self.hop_changes.subscribe((), Vec::new());
         tracing::debug!("a route manager is there to track next hops");
         self.input(SpeakerInput::TrackerUp);
+        // What went while nobody tracked was told to nobody.
+        let speaker = &self.speaker;
+        self.hop_reasons.retain(|address, _| speaker.next_hop(*address) == Some(HopState::Unreachable));
         Ok((number, changes))
     }
 
@@ -61,13 +64,15 @@ impl Owner {
             return;
         }
         let distances: Vec<_> = answers.iter().map(|answer| (answer.address, answer.metric)).collect();
-        for HopAnswer { address, metric, reason } in answers {
-            match metric {
-                None => self.hop_reasons.insert(address, reason),
-                Some(_) => self.hop_reasons.remove(&address),
-            };
-        }
         self.input(SpeakerInput::NextHops { answers: &distances });
+        for HopAnswer { address, metric, reason } in answers {
+            // The speaker takes no answer for what no route has (any more), and nobody would tell when such a one goes.
+            if metric.is_none() && self.speaker.next_hop(address) == Some(HopState::Unreachable) {
+                self.hop_reasons.insert(address, reason);
+            } else {
+                self.hop_reasons.remove(&address);
+            }
+        }
     }
 
     fn known_hops(&self) -> Vec<KnownHop> {
@@ -119,5 +124,34 @@ impl Handle {
     /// If the owner has stopped.
     pub async fn next_hops(&self) -> Result<(Vec<KnownHop>, bool), Stopped> {
         self.with_owner(|owner| (owner.known_hops(), owner.tracker.is_some())).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sart_bgp::speaker::Speaker;
+
+    use super::*;
+    use crate::bgpd::dial::SocketOptions;
+    use crate::bgpd::metrics::Metrics;
+
+    #[test]
+    fn an_answer_for_what_no_route_has_leaves_no_reason() {
+        let (mut owner, _handle, _inbox) =
+            Owner::new(Speaker::new(1), SocketOptions::default(), Metrics::default());
+        let (number, _changes) = owner.tracker_up().unwrap();
+        let address = "192.0.2.1".parse().unwrap();
+        let answer = HopAnswer { address, metric: None, reason: "no route leads there".to_owned() };
+        owner.tracker_says(number, vec![answer]);
+        assert!(owner.hop_reasons.is_empty(), "{:?}", owner.hop_reasons);
+    }
+
+    #[test]
+    fn the_reasons_of_what_went_while_nobody_tracked_are_forgotten() {
+        let (mut owner, _handle, _inbox) =
+            Owner::new(Speaker::new(1), SocketOptions::default(), Metrics::default());
+        owner.hop_reasons.insert("192.0.2.1".parse().unwrap(), "no route leads there".to_owned());
+        let (_number, _changes) = owner.tracker_up().unwrap();
+        assert!(owner.hop_reasons.is_empty(), "{:?}", owner.hop_reasons);
     }
 }
