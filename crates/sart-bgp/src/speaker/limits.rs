@@ -1,5 +1,6 @@
-//! Holds a neighbour to the number of prefixes it may announce, and says when one is not told all it could be. Counts what the tables hold, so that an UPDATE whose routes
-//! were treated as withdrawn costs nothing (RFC 7606 section 2). Must never drop a single route.
+//! Holds a neighbour to the number of prefixes it may announce, and says when one is not told all it could be. Counts what
+//! the tables hold, so that an UPDATE whose routes were treated as withdrawn costs nothing (RFC 7606 section 2). Must never
+//! drop a single route.
 
 use core::net::IpAddr;
 use core::time::Duration;

@@ -41,8 +41,8 @@ impl Settle {
         neighbors.filter_map(waits_until).filter(|until| *until > looked).chain([limit]).min()
     }
 
-    /// Looks again. Whether it has just become true; not while a path `awaits` a word about its next hop. Without neighbours there is nobody to wait for yet, so the limit
-    /// alone counts.
+    /// Looks again. Whether it has just become true; not while a path `awaits` a word about its next hop. Without neighbours
+    /// there is nobody to wait for yet, so the limit alone counts.
     pub(super) fn check<'a>(
         &mut self,
         mut neighbors: impl ExactSizeIterator<Item = &'a Neighbor>,
