@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
@@ -18,15 +18,17 @@ use sart_bgp::wire::notification::Notification;
 #[derive(Debug, Default)]
 pub(super) struct Peers(Mutex<Known>);
 
-#[derive(Debug, Default)]
+/// A clone shares everything until one of the two changes.
+#[derive(Clone, Debug, Default)]
 struct Known {
-    peers: Vec<NeighborFigures>,
+    /// In order of address.
+    peers: Arc<Vec<NeighborFigures>>,
     tables: Vec<(Family, usize)>,
-    counted: BTreeMap<IpAddr, Counted>,
+    counted: Arc<BTreeMap<IpAddr, Counted>>,
 }
 
 /// What only events tell.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Counted {
     established: u64,
     /// By price and problem.
@@ -42,22 +44,25 @@ impl Peers {
     /// Takes what the speaker says now in place of what it said before.
     pub(super) fn publish(&self, peers: Vec<NeighborFigures>, tables: &[(Family, usize)]) {
         self.with(|known| {
-            known.counted.retain(|peer, _| peers.iter().any(|figures| figures.peer == *peer));
-            known.peers = peers;
+            let is_there = |peer: &IpAddr| peers.binary_search_by_key(peer, |figures| figures.peer).is_ok();
+            if !known.counted.keys().all(is_there) {
+                Arc::make_mut(&mut known.counted).retain(|peer, _| is_there(peer));
+            }
+            known.peers = Arc::new(peers);
             known.tables = tables.to_vec();
         });
     }
 
     /// Something happened on the session of a neighbor.
     pub(super) fn count(&self, peer: IpAddr, event: &SessionEvent) {
-        self.with(|known| known.counted.entry(peer).or_default().count(event));
+        self.with(|known| Arc::make_mut(&mut known.counted).entry(peer).or_default().count(event));
     }
 
     /// A neighbor is configured no more.
     pub(super) fn forget(&self, peer: IpAddr) {
         self.with(|known| {
-            known.counted.remove(&peer);
-            known.peers.retain(|figures| figures.peer != peer);
+            Arc::make_mut(&mut known.counted).remove(&peer);
+            Arc::make_mut(&mut known.peers).retain(|figures| figures.peer != peer);
         });
     }
 
@@ -128,15 +133,15 @@ fn by_kind(counters: &MessageCounters) -> [(&'static str, u64); 5] {
 
 impl Collector for Peers {
     fn encode(&self, mut to: DescriptorEncoder<'_>) -> fmt::Result {
-        self.with(|known| {
-            known.sessions(&mut to)?;
-            known.messages(&mut to)?;
-            known.counted(&mut to)?;
-            known.prefixes(&mut to)?;
-            let tables =
-                known.tables.iter().map(|(family, size)| ([("family", family.to_string())], *size as u64));
-            gauge(&mut to, ("table_prefixes", "Prefixes in the table, by family"), tables)
-        })
+        // The text is long: nobody who counts waits while it is written.
+        let known = self.with(|known| known.clone());
+        known.sessions(&mut to)?;
+        known.messages(&mut to)?;
+        known.counted(&mut to)?;
+        known.prefixes(&mut to)?;
+        let tables =
+            known.tables.iter().map(|(family, size)| ([("family", family.to_string())], *size as u64));
+        gauge(&mut to, ("table_prefixes", "Prefixes in the table, by family"), tables)
     }
 }
 
