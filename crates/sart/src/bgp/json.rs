@@ -360,11 +360,12 @@ impl<'a> Path<'a> {
 }
 
 /// 0 is none.
-fn number(value: u32) -> Option<u32> {
+pub(super) fn number(value: u32) -> Option<u32> {
     Some(value).filter(|value| *value != 0)
 }
 
-fn given(text: &str) -> Option<&str> {
+/// An empty text is none.
+pub(super) fn given(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 

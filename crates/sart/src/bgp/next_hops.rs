@@ -5,6 +5,7 @@ use sart_rpc::v1::next_hop_service_client::NextHopServiceClient;
 use serde::Serialize;
 use tonic::transport::Channel;
 
+use super::json::given;
 use crate::args::Format;
 use crate::output::{json, refused, table};
 
@@ -51,6 +52,5 @@ fn next_hop(hop: &v1::NextHop) -> NextHop<'_> {
         v1::NextHopState::Unreachable => ("unreachable", None),
         v1::NextHopState::Unanswered => ("unanswered", None),
     };
-    let reason = Some(hop.reason.as_str()).filter(|reason| !reason.is_empty());
-    NextHop { address: &hop.address, state, metric, reason }
+    NextHop { address: &hop.address, state, metric, reason: given(&hop.reason) }
 }

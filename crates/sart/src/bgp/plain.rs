@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use sart_rpc::v1;
 
+use super::json::{given, number};
 use crate::output::{duration, table};
 
 pub(crate) fn transit(policy: v1::TransitPolicy) -> &'static str {
@@ -165,10 +166,8 @@ pub(crate) fn neighbor(neighbor: &v1::Neighbor) -> String {
 }
 
 fn transport(transport: &v1::Transport) -> String {
-    let number = |value: u32| Some(value).filter(|value| *value != 0);
-    let from = Some(&transport.local_address).filter(|address| !address.is_empty());
     let parts = [
-        from.map(|address| format!("from {address}")),
+        given(&transport.local_address).map(|address| format!("from {address}")),
         number(transport.ttl).map(|ttl| format!("TTL {ttl}")),
         number(transport.ttl_security).map(|hops| format!("GTSM up to {hops} hops")),
         transport.has_password.then(|| "TCP MD5".to_owned()),
@@ -182,7 +181,7 @@ fn features(features: &v1::Features) -> String {
         features.extended_messages.then(|| "extended messages".to_owned()),
         features.extended_next_hop.then(|| "extended next hop".to_owned()),
         features.add_path_receive.then(|| "add-path receive".to_owned()),
-        (features.add_path_send != 0).then(|| format!("add-path send {}", features.add_path_send)),
+        number(features.add_path_send).map(|count| format!("add-path send {count}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -222,7 +221,7 @@ fn limit(limit: &v1::PrefixLimit) -> String {
 /// One line of a watch.
 pub(crate) fn neighbor_line(neighbor: &v1::Neighbor, now: Timestamp) -> String {
     let config = neighbor.config.clone().unwrap_or_default();
-    let error = Some(&neighbor.last_error).filter(|error| !error.is_empty());
+    let error = given(&neighbor.last_error);
     format!(
         "{now} {} {} as {} {}: {}{}\n",
         config.address,
@@ -288,17 +287,17 @@ pub(crate) fn path_columns(shown: v1::Table) -> Vec<&'static str> {
 
 /// The first `columns` of [`path_columns`].
 pub(crate) fn path_row(path: &v1::Path, columns: usize) -> Vec<String> {
-    let number = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let or_dash = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
     let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
     let mut row = vec![
         marks(path).to_owned(),
         path.prefix.clone(),
-        number(Some(path.path_id).filter(|id| *id != 0)),
+        or_dash(number(path.path_id)),
         or(&path.next_hops.join(" "), "-"),
         or(&as_path(path), "-"),
         origin(path.origin()).to_owned(),
-        number(path.local_pref),
-        number(path.med),
+        or_dash(path.local_pref),
+        or_dash(path.med),
         or(&path.peer_address, "local"),
         or(&path.refused, "-"),
     ];
