@@ -43,6 +43,18 @@ pub fn missing_with_frr() -> Option<&'static str> {
     missing().or_else(|| (!frr::is_installed()).then_some("FRR (zebra, bgpd, vtysh) is not installed"))
 }
 
+/// Like [`missing`], for tests that have BIRD as a neighbour.
+#[must_use]
+pub fn missing_with_bird() -> Option<&'static str> {
+    missing().or_else(|| (!bird::is_installed()).then_some("BIRD is not installed"))
+}
+
+/// Like [`missing`], for tests that have GoBGP as a neighbour.
+#[must_use]
+pub fn missing_with_gobgp() -> Option<&'static str> {
+    missing().or_else(|| (!gobgp::is_installed()).then_some("GoBGP is not installed"))
+}
+
 /// Whether a test that lacks `missing` returns at once. Says so; where nothing may be skipped (`SART_REQUIRE_ALL` is set)
 /// the test fails instead.
 #[must_use]

@@ -137,7 +137,12 @@ impl Sart {
     }
 
     pub fn neighbor(&mut self, n: usize) -> v1::Neighbor {
-        let request = v1::ListNeighborsRequest { address: far(n) };
+        self.neighbor_at(&far(n))
+    }
+
+    /// The neighbour at `address`, which need not be the one of a link.
+    pub fn neighbor_at(&mut self, address: &str) -> v1::Neighbor {
+        let request = v1::ListNeighborsRequest { address: address.to_owned() };
         self.call(async |client| client.list_neighbors(request).await).neighbors.remove(0)
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::raw_peer::message;
 use sart_testkit::update::COMMUNITIES;
-use sart_testkit::{Bird, Frr, Heard, Update, bird, missing, missing_with_frr, wait_for};
+use sart_testkit::{Bird, Frr, Heard, Update, missing, missing_with_bird, missing_with_frr, wait_for};
 
 use crate::fixture::{Fabric, LIMIT, Sart, far, global, near, path};
 use crate::needs;
@@ -99,7 +99,7 @@ fn criterion_20_frr_gets_every_route_again_when_it_asks() {
 
 #[test]
 fn criterion_20_bird_gets_every_route_again_when_it_asks() {
-    needs!(missing().or((!bird::is_installed()).then_some("BIRD is not installed")));
+    needs!(missing_with_bird());
     let (fabric, mut sart, session) = asked_by("c20bird");
     let bird = Bird::start(&fabric.peers[0], &bird_config(65_001, &far(0), &[session])).unwrap();
     let ask = || drop(bird.birdc("reload in s0").unwrap());

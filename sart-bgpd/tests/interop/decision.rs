@@ -7,7 +7,7 @@ use sart_testkit::load::Random;
 use sart_testkit::update::{
     CLUSTER_LIST, LOCAL_PREF, MED, NON_TRANSITIVE, ORIGIN, ORIGINATOR_ID, WELL_KNOWN,
 };
-use sart_testkit::{Bird, Frr, Open, RawPeer, Update, bird, frr, missing_with_frr, wait_for};
+use sart_testkit::{Bird, Frr, Open, RawPeer, Update, frr, missing_with_bird, missing_with_frr, wait_for};
 
 use crate::fixture::{Fabric, LIMIT, Sart, far, near};
 use crate::needs;
@@ -221,7 +221,7 @@ fn by_frr() -> Choice {
 
 #[test]
 fn criterion_15_fifty_crafted_prefixes_take_the_same_path_as_with_bird_and_frr() {
-    needs!(missing_with_frr().or((!bird::is_installed()).then_some("BIRD is not installed")));
+    needs!(missing_with_frr().or_else(missing_with_bird));
     let ours = by_us();
     assert_eq!(ours.len(), PREFIXES as usize + NEIGHBORS.len());
     for n in 0..NEIGHBORS.len() {

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use sart_rpc::v1::{self, SessionState::Established};
-use sart_testkit::{Bird, Frr, Gobgp, Heard, Open, bird, gobgp, missing, missing_with_frr, wait_for};
+use sart_testkit::{
+    Bird, Frr, Gobgp, Heard, Open, missing, missing_with_bird, missing_with_frr, missing_with_gobgp, wait_for,
+};
 
 use crate::fixture::{Fabric, LIMIT, Sart, far, near, neighbor};
 use crate::needs;
@@ -80,21 +82,6 @@ fn gobgp_config(n: usize) -> String {
     text
 }
 
-/// The neighbour at `address` as the speaker sees it, once it is Established.
-fn established(sart: &mut Sart, address: &str) -> v1::Neighbor {
-    let request = v1::ListNeighborsRequest { address: address.to_owned() };
-    let found = wait_for("the session", LIMIT * 2, || {
-        let request = request.clone();
-        let answer = sart.call(async |client| client.list_neighbors(request).await);
-        let seen = answer.neighbors.into_iter().next();
-        match seen {
-            Some(seen) if seen.state() == Established => Ok(Some(seen)),
-            seen => anyhow::bail!("{seen:?}"),
-        }
-    });
-    found.unwrap_or_else(|error| panic!("{address}: {error:#}\n{}", sart.process.log()))
-}
-
 /// Waits until the speaker has the neighbour's own prefixes `wanted` from the session with `address`.
 fn received(sart: &mut Sart, address: &str, wanted: &[String]) {
     let seen = wait_for("the neighbour's routes", LIMIT, || {
@@ -112,7 +99,7 @@ fn received(sart: &mut Sart, address: &str, wanted: &[String]) {
 /// Both sessions with neighbour `n` are up for both families and bring its routes.
 fn both_sessions(sart: &mut Sart, n: usize) {
     for address in [far(n), v6(n).1] {
-        let seen = established(sart, &address);
+        let seen = sart.established(&address, LIMIT * 2);
         let families = ["ipv4-unicast", "ipv6-unicast"];
         let has = |family: &str| seen.capabilities.iter().any(|capability| capability.contains(family));
         assert!(families.into_iter().all(has), "{:?}", seen.capabilities);
@@ -152,7 +139,7 @@ fn criterion_1_both_families_over_a_session_of_each_family_with_frr() {
 
 #[test]
 fn criterion_1_both_families_over_a_session_of_each_family_with_bird() {
-    needs!(missing().or((!bird::is_installed()).then_some("BIRD is not installed")));
+    needs!(missing_with_bird());
     let (fabric, mut sart) = scene("c1bird");
     let bird = Bird::start(&fabric.peers[0], &bird_config(0)).unwrap();
     both_sessions(&mut sart, 0);
@@ -171,7 +158,7 @@ fn criterion_1_both_families_over_a_session_of_each_family_with_bird() {
 
 #[test]
 fn criterion_1_both_families_over_a_session_of_each_family_with_gobgp() {
-    needs!(missing().or((!gobgp::is_installed()).then_some("GoBGP is not installed")));
+    needs!(missing_with_gobgp());
     let (fabric, mut sart) = scene("c1go");
     let gobgp = Gobgp::start(&fabric.peers[0], &gobgp_config(0)).unwrap();
     let [four, six] = theirs(0);

@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 
 use sart_rpc::v1::{self, SessionState::Established};
-use sart_testkit::{Bird, Frr, bird, missing, missing_with_frr, wait_for};
+use sart_testkit::{Bird, Frr, missing_with_bird, missing_with_frr, wait_for};
 
 use crate::fib::{Fibd, wait_installed};
 use crate::fixture::{Fabric, LIMIT, Sart, far, global, path};
@@ -56,9 +56,7 @@ fn takes_theirs(fabric: &Fabric, sart: &mut Sart, fibd: &Fibd) {
         best.unwrap_or_else(|error| panic!("{error:#}\n{}\n{}", sart.process.log(), fibd.process.log()));
     assert_eq!(best, [FAR]);
     wait_installed(&fabric.sart, THEIRS, |route| route.contains(&format!("via inet6 {FAR} dev eth0")));
-    let list = v1::ListNeighborsRequest { address: FAR.into() };
-    let seen = sart.call(async |client| client.list_neighbors(list).await).neighbors.remove(0);
-    assert_eq!(seen.state(), Established);
+    assert_eq!(sart.neighbor_at(FAR).state(), Established);
 }
 
 /// The neighbour's kernel has our route over our IPv6 address; then a packet goes from one loopback to the other and back.
@@ -104,7 +102,7 @@ fn criterion_19_ipv4_routes_over_ipv6_next_hops_with_frr_reach_both_kernels() {
 
 #[test]
 fn criterion_19_ipv4_routes_over_ipv6_next_hops_with_bird_reach_both_kernels() {
-    needs!(missing().or((!bird::is_installed()).then_some("BIRD is not installed")));
+    needs!(missing_with_bird());
     let (fabric, mut sart, fibd) = scene("c19v6bird");
     let config = format!(
         "router id {id};\nprotocol device {{}}\nprotocol kernel {{ ipv4 {{ export all; }}; }}\n\

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::raw_peer::{OPEN, message};
-use sart_testkit::{Bird, Frr, RawPeer, bird, missing, missing_with_frr, wait_for};
+use sart_testkit::{Bird, Frr, RawPeer, missing, missing_with_bird, missing_with_frr, wait_for};
 
 use crate::fixture::{Fabric, LIMIT, Sart, far, near};
 use crate::needs;
@@ -53,8 +53,7 @@ impl Guarded {
     }
 
     fn neighbor(&mut self) -> v1::Neighbor {
-        let request = v1::ListNeighborsRequest { address: self.far.clone() };
-        self.sart.call(async |client| client.list_neighbors(request).await).neighbors.remove(0)
+        self.sart.neighbor_at(&self.far)
     }
 
     /// The neighbour tries and is counted, and no session comes up on either side.
@@ -123,10 +122,6 @@ fn bird_of(session: Session, statement: &str) -> String {
         .replace("protocol bgp s0 {", &format!("protocol bgp s0 {{ {statement}"))
 }
 
-fn missing_bird() -> Option<&'static str> {
-    missing().or((!bird::is_installed()).then_some("BIRD is not installed"))
-}
-
 fn keyed() -> v1::Transport {
     v1::Transport { password: KEY.to_owned(), ..Default::default() }
 }
@@ -157,7 +152,7 @@ fn criterion_9_only_the_right_key_brings_a_session_up_with_frr() {
 
 #[test]
 fn criterion_9_only_the_right_key_brings_a_session_up_with_bird() {
-    needs!(missing_bird());
+    needs!(missing_with_bird());
     let mut guarded = Guarded::new("c9bird", keyed());
     let password = |key: &str| bird_with(&format!("password \"{key}\";"));
     let bird = Bird::start(&guarded.fabric.peers[0], &password(OTHER_KEY)).unwrap();
@@ -206,7 +201,7 @@ fn criterion_10_a_frr_that_only_waits_is_dialled_again_once_it_has_ttl_security(
 
 #[test]
 fn criterion_10_a_neighbor_with_ttl_security_can_dial_us() {
-    needs!(missing_with_frr().or_else(missing_bird));
+    needs!(missing_with_frr().or_else(missing_with_bird));
     let mut guarded = Guarded::with("c10dialfrr", guarded(near_only()));
     let frr = frr(&guarded, &format!(" neighbor {} ttl-security hops 1\n", near(0)));
     guarded.comes_up("FRR dials", || Ok(frr.state(&near(0))? == "Established"));
@@ -226,7 +221,7 @@ fn criterion_10_a_neighbor_with_ttl_security_comes_up_with_frr() {
 
 #[test]
 fn criterion_10_a_session_needs_ttl_security_on_both_sides_with_bird() {
-    needs!(missing_bird());
+    needs!(missing_with_bird());
     let mut guarded = Guarded::new("c10bird", near_only());
     let bird = Bird::start(&guarded.fabric.peers[0], &bird_with("")).unwrap();
     let is_up = || bird.is_established("s0");
@@ -267,15 +262,6 @@ fn raw_with_ttl(fabric: &Fabric, n: usize, six: bool, ttl: u8) -> RawPeer {
     RawPeer::connect(&fabric.peers[n], (ends(n, six).0, 179).into(), LIMIT).unwrap()
 }
 
-fn wait_established(sart: &mut Sart, address: &str) -> v1::Neighbor {
-    let seen = wait_for("the session", LIMIT, || {
-        let request = v1::ListNeighborsRequest { address: address.to_owned() };
-        let seen = sart.call(async |client| client.list_neighbors(request).await).neighbors.remove(0);
-        if seen.state() == Established { Ok(Some(seen)) } else { anyhow::bail!("{seen:?}") }
-    });
-    seen.unwrap_or_else(|error| panic!("{error:#}\n{}", sart.process.log()))
-}
-
 /// Neighbour 0 has GTSM and neighbour 1 has not.
 fn guards_one_of_two(purpose: &str, six: bool) {
     let fabric = Fabric::new(purpose, 2);
@@ -287,7 +273,7 @@ fn guards_one_of_two(purpose: &str, six: bool) {
     ]));
     let mut other = raw_with_ttl(&fabric, 1, six, 64);
     other.establish(&open(1, 65_002).body(), LIMIT).unwrap();
-    wait_established(&mut sart, &afar);
+    sart.established(&afar, LIMIT);
     // The listener cannot drop the SYN: somebody else may dial from there. Nothing is said before a packet came from near.
     let before = counter(&fabric, "TCPMinTTLDrop");
     let judged = wait_for("a packet dropped for its TTL", LIMIT * 2, || {
@@ -309,8 +295,8 @@ fn guards_one_of_two(purpose: &str, six: bool) {
     });
     let _neighbor = neighbor.unwrap_or_else(|error| panic!("{error:#}\n{}", sart.process.log()));
     // One OPEN: what the other said was not heard.
-    assert_eq!(wait_established(&mut sart, &near_by).received.unwrap_or_default().open, 1);
-    assert_eq!(wait_established(&mut sart, &afar).flaps, 0);
+    assert_eq!(sart.established(&near_by, LIMIT).received.unwrap_or_default().open, 1);
+    assert_eq!(sart.established(&afar, LIMIT).flaps, 0);
 }
 
 #[test]
@@ -327,7 +313,7 @@ fn criterion_10_a_listener_guards_one_neighbor_and_lets_another_in_from_afar_ove
 
 #[test]
 fn criterion_9_only_the_right_key_brings_a_session_up_over_ipv6() {
-    needs!(missing_with_frr().or_else(missing_bird));
+    needs!(missing_with_frr().or_else(missing_with_bird));
     let mut guarded = Guarded::over_v6("c9six", keyed());
     let frr = frr(&guarded, &format!(" neighbor {NEAR6} password {OTHER_KEY}\n"));
     let is_up = || Ok(frr.state(NEAR6)? == "Established");
@@ -344,7 +330,7 @@ fn criterion_9_only_the_right_key_brings_a_session_up_over_ipv6() {
 
 #[test]
 fn criterion_10_a_session_needs_ttl_security_on_both_sides_over_ipv6() {
-    needs!(missing_with_frr().or_else(missing_bird));
+    needs!(missing_with_frr().or_else(missing_with_bird));
     let mut guarded = Guarded::over_v6("c10six", near_only());
     let frr = frr(&guarded, "");
     let is_up = || Ok(frr.state(NEAR6)? == "Established");

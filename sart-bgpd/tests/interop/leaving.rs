@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::raw_peer::KEEPALIVE;
 use sart_testkit::update::COMMUNITIES;
-use sart_testkit::{Bird, Frr, Heard, bird, missing_with_frr, wait_for};
+use sart_testkit::{Bird, Frr, Heard, missing_with_bird, missing_with_frr, wait_for};
 
 use crate::fixture::{Fabric, LIMIT, Sart, far, near, path};
 use crate::needs;
@@ -18,10 +18,6 @@ const TEXT: &str = "rack 7 goes";
 const WAIT: Duration = Duration::from_secs(8);
 /// GRACEFUL_SHUTDOWN (RFC 8326 section 3).
 const GRACEFUL_SHUTDOWN: [u8; 4] = [0xff, 0xff, 0, 0];
-
-fn missing_one() -> Option<&'static str> {
-    missing_with_frr().or((!bird::is_installed()).then_some("BIRD is not installed"))
-}
 
 fn dialled(n: usize, asn: u32) -> v1::NeighborConfig {
     v1::NeighborConfig { passive: false, ..waiting(n, asn) }
@@ -42,7 +38,7 @@ fn wait_text(what: &str, sart: &Sart, wanted: &[&str], show: impl Fn() -> anyhow
 
 #[test]
 fn criterion_33_a_speaker_that_is_decommissioned_is_a_last_resort_and_then_says_why_it_goes() {
-    needs!(missing_one());
+    needs!(missing_with_frr().or_else(missing_with_bird));
     let fabric = Fabric::new("c33", 3);
     let mut sart = Sart::start(&fabric.sart, &[]);
     let mut request = transit(&[dialled(0, 65_001), dialled(1, 65_002), waiting(2, 65_003)]);

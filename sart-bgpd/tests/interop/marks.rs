@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::raw_peer::{UPDATE, message};
-use sart_testkit::{Bird, Frr, Heard, Open, RawPeer, bird, missing, missing_with_frr, wait_for};
+use sart_testkit::{Bird, Frr, Heard, Open, RawPeer, missing, missing_with_bird, missing_with_frr, wait_for};
 
 use crate::fixture::{Fabric, LIMIT, Sart, far, near, path};
 use crate::needs;
@@ -153,7 +153,7 @@ fn repeats(sart: &mut Sart) {
 
 #[test]
 fn criterion_20_what_bird_repeats_between_its_marks_stays() {
-    needs!(missing().or((!bird::is_installed()).then_some("BIRD is not installed")));
+    needs!(missing_with_bird());
     let (fabric, mut sart, session) = repeating("c20mbird");
     let mut config = bird_config(65_001, &far(0), &[session]);
     config.push_str("protocol static { ipv4;");

@@ -2,7 +2,9 @@
 
 use sart_rpc::v1::{self, Role, SessionState::Established};
 use sart_testkit::update::{OTC, TRANSITIVE};
-use sart_testkit::{Bird, Frr, Heard, Namespace, Open, Update, bird, missing, missing_with_frr, wait_for};
+use sart_testkit::{
+    Bird, Frr, Heard, Namespace, Open, Update, missing_with_bird, missing_with_frr, wait_for,
+};
 
 use crate::fixture::{Fabric, LIMIT, Sart, far, get, near, path};
 use crate::needs;
@@ -26,10 +28,6 @@ type Start = fn(&Namespace, usize, (&str, bool)) -> Router;
 enum Router {
     Frr(Frr),
     Bird(Bird),
-}
-
-fn missing_bird() -> Option<&'static str> {
-    missing().or((!bird::is_installed()).then_some("BIRD is not installed"))
 }
 
 fn session(n: usize) -> Session {
@@ -164,7 +162,7 @@ fn routes_of_frr_as_our_provider_go_to_our_customers_only() {
 
 #[test]
 fn routes_of_bird_as_our_provider_go_to_our_customers_only() {
-    needs!(missing_bird());
+    needs!(missing_with_bird());
     between_providers("rolebird", Router::bird);
 }
 
@@ -183,7 +181,7 @@ fn below(purpose: &str, start: Start) {
 
 #[test]
 fn our_mark_is_read_by_frr_and_by_bird_as_our_customers() {
-    needs!(missing_with_frr().or_else(missing_bird));
+    needs!(missing_with_frr().or_else(missing_with_bird));
     below("rolebfrr", Router::frr);
     below("rolebbird", Router::bird);
 }
@@ -206,7 +204,7 @@ fn above(purpose: &str, start: Start) {
 
 #[test]
 fn a_leak_that_we_may_not_judge_is_refused_by_frr_and_by_bird_as_our_providers() {
-    needs!(missing_with_frr().or_else(missing_bird));
+    needs!(missing_with_frr().or_else(missing_with_bird));
     above("roleafrr", Router::frr);
     above("roleabird", Router::bird);
 }

@@ -15,7 +15,8 @@ use sart_testkit::update::{
     LARGE_COMMUNITIES, LOCAL_PREF, MED, NON_TRANSITIVE, ORIGIN, ORIGINATOR_ID, OTC, TRANSITIVE, WELL_KNOWN,
 };
 use sart_testkit::{
-    Bird, Frr, Gobgp, Heard, Namespace, Open, RawPeer, Update, bird, gobgp, missing_with_frr, wait_for,
+    Bird, Frr, Gobgp, Heard, Namespace, Open, RawPeer, Update, missing_with_bird, missing_with_frr,
+    missing_with_gobgp, wait_for,
 };
 
 use crate::fixture::{Fabric, Sart, far, near};
@@ -279,9 +280,7 @@ fn scene(purpose: &str) -> (Fabric, Sart) {
 }
 
 fn missing_one() -> Option<&'static str> {
-    let bird = || (!bird::is_installed()).then_some("BIRD is not installed");
-    let gobgp = || (!gobgp::is_installed()).then_some("GoBGP is not installed");
-    missing_with_frr().or_else(bird).or_else(gobgp)
+    missing_with_frr().or_else(missing_with_bird).or_else(missing_with_gobgp)
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! A raw peer that sends, a raw peer that hears what gets through, and the speaker between them.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::heard::Attributes;
-use sart_testkit::{Heard, Open, RawPeer, Update};
+use sart_testkit::{Heard, Open, RawPeer, Update, wait_for};
 
 use crate::fixture::{Fabric, LIMIT, Sart, far, neighbor};
 
@@ -73,6 +74,15 @@ impl Sart {
             Ok::<_, tonic::Status>(paths)
         })
         .unwrap()
+    }
+
+    /// The neighbour at `address`, once it is Established.
+    pub fn established(&mut self, address: &str, limit: Duration) -> v1::Neighbor {
+        let seen = wait_for("the session", limit, || {
+            let seen = self.neighbor_at(address);
+            if seen.state() == Established { Ok(Some(seen)) } else { anyhow::bail!("{seen:?}") }
+        });
+        seen.unwrap_or_else(|error| panic!("{address}: {error:#}\n{}", self.process.log()))
     }
 }
 

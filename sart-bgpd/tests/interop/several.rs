@@ -5,7 +5,10 @@ use std::time::Instant;
 
 use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::raw_peer::{NOTIFICATION, UPDATE, message};
-use sart_testkit::{Bird, Frr, Gobgp, RawPeer, Update, bird, gobgp, missing, missing_with_frr, wait_for};
+use sart_testkit::{
+    Bird, Frr, Gobgp, RawPeer, Update, missing, missing_with_bird, missing_with_frr, missing_with_gobgp,
+    wait_for,
+};
 
 use crate::fixture::{Fabric, LIMIT, Sart, far, near};
 use crate::needs;
@@ -92,7 +95,7 @@ fn shows(sart: &Sart, show: &impl Fn() -> anyhow::Result<String>, wanted: [usize
 
 #[test]
 fn criterion_21_bird_takes_two_paths_and_loses_them_one_by_one() {
-    needs!(missing().or((!bird::is_installed()).then_some("BIRD is not installed")));
+    needs!(missing_with_bird());
     let (fabric, stage) = Stage::new("c21bird", false);
     let config = bird_config(TAKER, &far(3), &Stage::session());
     let config = config.replace("ipv4 { import all;", "ipv4 { add paths rx; import all;");
@@ -112,7 +115,7 @@ fn criterion_21_frr_takes_two_paths_and_loses_them_one_by_one() {
 
 #[test]
 fn criterion_21_gobgp_takes_two_paths_and_loses_them_one_by_one() {
-    needs!(missing().or((!gobgp::is_installed()).then_some("GoBGP is not installed")));
+    needs!(missing_with_gobgp());
     let (fabric, stage) = Stage::new("c21gobgp", false);
     let family = "afi-safi-name = \"ipv4-unicast\"\n";
     let takes = format!("{family}  [neighbors.afi-safis.add-paths.config]\n   receive = true\n");
@@ -231,7 +234,7 @@ fn taking(purpose: &str) -> (Fabric, Sart, [Session; 1]) {
 
 #[test]
 fn criterion_21_identifiers_of_gobgp_stay_over_a_refresh_and_its_paths_go_one_by_one() {
-    needs!(missing().or((!gobgp::is_installed()).then_some("GoBGP is not installed")));
+    needs!(missing_with_gobgp());
     let (fabric, sart, session) = taking("c21rxgobgp");
     let family = "afi-safi-name = \"ipv4-unicast\"\n";
     let tells = format!("{family}  [neighbors.afi-safis.add-paths.config]\n   send-max = 2\n");
@@ -245,7 +248,7 @@ fn criterion_21_identifiers_of_gobgp_stay_over_a_refresh_and_its_paths_go_one_by
 
 #[test]
 fn criterion_21_identifiers_of_bird_stay_over_a_refresh_and_its_paths_go_one_by_one() {
-    needs!(missing().or((!bird::is_installed()).then_some("BIRD is not installed")));
+    needs!(missing_with_bird());
     let (fabric, sart, session) = taking("c21rxbird");
     let config = bird_config(TAKER, &far(0), &session);
     let mut config = config.replace("ipv4 { import all;", "ipv4 { add paths tx; import all;");
