@@ -107,8 +107,9 @@ impl Scene {
 
     fn settle(&mut self) {
         for _ in 0..500 {
-            self.rib.sent_to(ip(LIMITED), usize::MAX);
-            self.rib.sent_to(ip(FREE), usize::MAX);
+            for peer in SOURCES.chain([FREE, LIMITED]) {
+                self.rib.sent_to(ip(peer), usize::MAX);
+            }
             if !self.flush() {
                 return;
             }
@@ -137,6 +138,7 @@ proptest! {
         steps.iter().for_each(|step| scene.run(step));
         scene.settle();
         let (all, told) = (scene.sent(FREE), scene.sent(LIMITED));
+        prop_assert_eq!(scene.rib.size().0, all.len(), "a row without paths is left");
         let count = |routes: &BTreeMap<String, BTreeSet<String>>| routes.values().map(BTreeSet::len).sum::<usize>();
         let max = scene.limit.map_or(usize::MAX, |limit| limit as usize);
         prop_assert_eq!(count(&told), count(&all).min(max));

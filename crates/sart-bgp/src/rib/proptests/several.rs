@@ -174,6 +174,8 @@ proptest! {
             }
         }
         settle(&mut rib, &mut model, paths);
+        let known: BTreeSet<_> = model.paths.keys().map(|(prefix, ..)| *prefix).collect();
+        prop_assert_eq!(rib.size().0, known.len(), "rows without paths are left");
         for peer in model.up.clone() {
             let believed = model.believed.get(&peer).cloned().unwrap_or_default();
             for prefix in 0..3 {
