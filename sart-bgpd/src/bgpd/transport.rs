@@ -177,16 +177,18 @@ mod tests {
     #[test]
     fn an_accepted_socket_does_not_keep_the_ttl_of_its_listener() {
         for (bind, v4) in [("127.0.0.1:0", true), ("[::1]:0", false)] {
-            let socket = std::net::TcpListener::bind(bind).unwrap();
-            let ttl = |socket: &std::net::TcpListener| {
-                let socket = SockRef::from(socket);
+            let listener = std::net::TcpListener::bind(bind).unwrap();
+            let at = listener.local_addr().unwrap();
+            let ttl = |socket: SockRef<'_>| {
                 if v4 { socket.ttl_v4().unwrap() } else { socket.unicast_hops_v6().unwrap() }
             };
-            let (system, address) = (ttl(&socket), socket.local_addr().unwrap().ip());
-            set_ttl(&socket, address, Some(255), None).unwrap();
-            assert_eq!(ttl(&socket), 255);
-            set_ttl(&socket, address, None, None).unwrap();
-            assert_eq!(ttl(&socket), system);
+            let system = ttl(SockRef::from(&listener));
+            set_ttl(&listener, at.ip(), Some(255), None).unwrap();
+            let _client = std::net::TcpStream::connect(at).unwrap();
+            let (accepted, _) = listener.accept().unwrap();
+            assert_eq!(ttl(SockRef::from(&accepted)), 255);
+            set_ttl(&accepted, at.ip(), None, None).unwrap();
+            assert_eq!(ttl(SockRef::from(&accepted)), system);
         }
     }
 
