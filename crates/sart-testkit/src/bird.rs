@@ -11,7 +11,7 @@ use crate::process::Process;
 
 const DAEMON: &str = "/usr/sbin/bird";
 const CLIENT: &str = "/usr/sbin/birdc";
-const START_TIME: Duration = Duration::from_secs(20);
+const START_TIME: Duration = Duration::from_secs(30);
 
 /// A running BIRD; ends when dropped.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::netns::{Namespace, output};
 use crate::process::Process;
 use crate::wait::wait_for;
 
-const START_TIME: Duration = Duration::from_secs(10);
+const START_TIME: Duration = Duration::from_secs(30);
 
 /// Every FRR daemon makes a folder for its log's buffers below /var/tmp/frr, a path fixed when it is built, and leaves it
 /// there when it is killed. Behind a mount that only the daemon sees, it goes with the daemon.

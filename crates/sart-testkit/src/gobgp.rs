@@ -11,7 +11,7 @@ use crate::process::Process;
 
 const DAEMON: &str = "/usr/bin/gobgpd";
 const CLIENT: &str = "/usr/bin/gobgp";
-const START_TIME: Duration = Duration::from_secs(20);
+const START_TIME: Duration = Duration::from_secs(30);
 
 /// A running gobgpd; ends when dropped. One per namespace, since its API listens on a fixed port.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use tonic::transport::Channel;
 pub type Client = BgpServiceClient<Channel>;
 
 /// Long enough for FRR's own one-second steps on a busy machine.
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// Returns from the test, with a printed reason, where it cannot run.
 #[macro_export]

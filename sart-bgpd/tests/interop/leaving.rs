@@ -15,7 +15,7 @@ use crate::speakers::{Session, bird_config, frr_config};
 const OURS: &str = "10.99.0.0/24";
 const TEXT: &str = "rack 7 goes";
 /// Between the request to use other routes and the end.
-const WAIT: Duration = Duration::from_secs(8);
+const WAIT: Duration = Duration::from_secs(15);
 /// GRACEFUL_SHUTDOWN (RFC 8326 section 3).
 const GRACEFUL_SHUTDOWN: [u8; 4] = [0xff, 0xff, 0, 0];
 

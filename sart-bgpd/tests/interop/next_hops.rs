@@ -14,6 +14,8 @@ use crate::scene::{establish, open, transit, waiting};
 
 /// A prefix whose next hop is no neighbour.
 const FAR: &str = "10.50.0.0/24";
+/// How soon a change in the kernel has come through to a neighbour.
+const QUICK: Duration = Duration::from_millis(100);
 /// That next hop.
 const LOOPBACK: &str = "9.9.9.9";
 
@@ -108,8 +110,11 @@ fn criterion_19_an_unresolvable_next_hop_is_not_best_told_or_installed_until_a_r
     stage.sart.wait_next_hop(LOOPBACK, NextHopState::Unreachable, 0);
     stage.unused("nothing leads there");
     let (mut back, mut gone) = (Duration::MAX, Duration::MAX);
-    // A busy machine may take its time; five tries are enough for one that is just busy.
-    for _ in 0..5 {
+    // A busy machine may take its time: some try of each is quick.
+    for tried in 0..20 {
+        if tried > 1 && back.max(gone) <= QUICK {
+            break;
+        }
         let start = Instant::now();
         stage.route("add 9.9.9.9/32 via 10.77.0.2 metric 7");
         stage.until("the route", |heard| heard.routes.contains_key(FAR));
@@ -123,7 +128,7 @@ fn criterion_19_an_unresolvable_next_hop_is_not_best_told_or_installed_until_a_r
         wait_installed(&stage.fabric.sart, FAR, str::is_empty);
     }
     println!("the quickest: back after {back:?}, gone after {gone:?}");
-    assert!(back <= Duration::from_millis(100) && gone <= Duration::from_millis(100), "{back:?} {gone:?}");
+    assert!(back.max(gone) <= QUICK, "{back:?} {gone:?}");
     stage.unused("it is gone again");
     stage.all_up();
 }
