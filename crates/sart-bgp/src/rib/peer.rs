@@ -89,28 +89,28 @@ impl PeerCounts {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub received: [u64; TABLES],
-    refused: [[u64; Refusal::ALL.len() + 1]; TABLES],
+    /// By the code of the reason; 0 is accepted.
+    judged: [[u64; Refusal::ALL.len() + 1]; TABLES],
 }
 
 impl Tally {
     pub(crate) fn add(&mut self, table: usize, refused: u8) {
         self.received[table] += 1;
-        self.refused[table][usize::from(refused)] += 1;
+        self.judged[table][usize::from(refused)] += 1;
     }
 
     pub(crate) fn remove(&mut self, table: usize, refused: u8) {
         self.received[table] -= 1;
-        self.refused[table][usize::from(refused)] -= 1;
+        self.judged[table][usize::from(refused)] -= 1;
     }
 
     /// Prefixes of one table that are accepted.
-    pub(crate) fn accepted(&self, table: usize) -> u64 {
-        let refused = Refusal::ALL.into_iter().map(|why| self.refused[table][usize::from(why.code())]);
-        self.received[table].saturating_sub(refused.sum())
+    pub(crate) const fn accepted(&self, table: usize) -> u64 {
+        self.judged[table][0]
     }
 
     pub(crate) fn counts(&self) -> PeerCounts {
-        let all = |why: Refusal| self.refused.iter().map(|refused| refused[usize::from(why.code())]).sum();
+        let all = |why: Refusal| self.judged.iter().map(|judged| judged[usize::from(why.code())]).sum();
         let refused = Refusal::ALL.into_iter().map(|why| (why, all(why)));
         PeerCounts {
             received: self.received.iter().sum(),
