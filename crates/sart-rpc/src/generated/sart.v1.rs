@@ -852,7 +852,7 @@ pub struct Path {
     pub originator_id: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "25")]
     pub cluster_list: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Why the path is not used; empty if it is. Adj-RIB-In only.
+    /// Why the path is not used; empty if it may be: an import rule refuses it (Adj-RIB-In only), or its next hop cannot be reached.
     #[prost(string, tag = "26")]
     pub refused: ::prost::alloc::string::String,
     /// The path identifier it was received or, in Adj-RIB-Out, told with (RFC 7911); 0 without.
