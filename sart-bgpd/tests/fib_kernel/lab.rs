@@ -1,12 +1,12 @@
 //! A network namespace with links, a speaker, and the daemon under test.
 
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use sart_rpc::v1::fib_service_client::FibServiceClient;
 use sart_rpc::v1::{Channel, FibRoute, ListChannelsRequest, ListRoutesRequest};
+use sart_testkit::{Process, wait_for};
 use tempfile::TempDir;
 
 use crate::speaker::Speaker;
@@ -24,13 +24,19 @@ pub struct Lab {
 /// A running `sart-fibd`; killed when dropped.
 pub struct Daemon(Child);
 
-/// A running `ip monitor route`; killed when dropped: one that outlives a failed test keeps the output of the test open, and
-/// whoever reads that waits for ever.
-pub struct Monitor(Child);
+/// A running `ip monitor route` in a namespace; killed when dropped.
+pub struct Monitor {
+    name: String,
+    process: Process,
+    _folder: TempDir,
+}
+
+/// Nothing of a test takes longer, however busy the machine is.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Waits until a condition holds; a test that waits in vain fails.
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + LIMIT;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain for: {what}");
         std::thread::sleep(Duration::from_millis(5));
@@ -140,35 +146,13 @@ impl Lab {
     }
 
     pub fn monitor(&self) -> Monitor {
-        let mut child = Command::new("ip")
-            .args(["netns", "exec", &self.name, "ip", "-o", "monitor", "route"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Subscribed once it reports a route of ours that is not part of any test.
-        let mark = "198.18.0.0/32";
-        let reader = child.stdout.take().unwrap();
-        let (sender, receiver) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let mut lines = BufReader::new(reader);
-            let mut line = String::new();
-            while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
-                if line.starts_with("Deleted blackhole 198.18.0.0") {
-                    break;
-                }
-                line.clear();
-            }
-            sender.send(lines).unwrap();
-        });
-        let lines = loop {
-            self.ip(&format!("route add blackhole {mark} proto static"));
-            self.ip(&format!("route del blackhole {mark}"));
-            if let Ok(lines) = receiver.recv_timeout(Duration::from_millis(50)) {
-                break lines;
-            }
-        };
-        child.stdout = Some(lines.into_inner());
-        Monitor(child)
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name, "ip", "-o", "monitor", "route"]);
+        let process = Process::start(command, &folder.path().join("monitor.log")).unwrap();
+        let monitor = Monitor { name: self.name.clone(), process, _folder: folder };
+        monitor.mark("198.18.0.0");
+        monitor
     }
 
     pub fn channels(&self) -> Vec<Channel> {
@@ -210,7 +194,7 @@ impl Daemon {
     pub fn stop(&mut self) -> ExitStatus {
         let pid = nix::unistd::Pid::from_raw(self.0.id().cast_signed());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-        self.0.wait().unwrap()
+        wait_for("the daemon's end", LIMIT, || Ok(self.0.try_wait()?)).unwrap()
     }
 }
 
@@ -224,25 +208,23 @@ impl Drop for Daemon {
 }
 
 impl Monitor {
-    /// The changes seen, one line each.
-    pub fn stop(mut self) -> Vec<String> {
-        // What was written before is delivered by now: the kernel queues notifications before it answers the writer.
-        std::thread::sleep(Duration::from_millis(100));
-        self.end().unwrap();
-        let lines = BufReader::new(self.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-        lines.filter(|line| !line.contains("198.18.0.0")).collect()
+    /// Writes and deletes a route that is no part of any test until that is seen.
+    fn mark(&self, address: &str) {
+        eventually("the monitor", || {
+            for deed in ["add", "del"] {
+                inside(&self.name, "ip", &format!("route {deed} blackhole {address} proto static"));
+            }
+            self.process.log().contains(address)
+        });
     }
 
-    fn end(&mut self) -> std::io::Result<()> {
-        self.0.kill()?;
-        self.0.wait().map(drop)
-    }
-}
-
-impl Drop for Monitor {
-    fn drop(&mut self) {
-        // It may have been stopped before.
-        let _ended = self.end();
+    /// The changes of the daemon's routes seen, one line each. The kernel writes routes of its own whenever it likes: one for
+    /// each address of a link, seconds after it came up.
+    pub fn stop(self) -> Vec<String> {
+        // Notifications come in order: all before this one have come when it has.
+        self.mark("198.18.0.1");
+        let log = self.process.log();
+        log.lines().filter(|line| line.contains("proto bgp")).map(str::to_owned).collect()
     }
 }
 
