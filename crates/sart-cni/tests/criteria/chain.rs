@@ -8,11 +8,15 @@ use crate::node::{Container, Node, Said, said};
 
 const PLUGINS: &str = "/usr/lib/cni";
 
-fn installed() -> bool {
-    ["portmap", "bandwidth", "tuning"].iter().all(|name| std::path::Path::new(PLUGINS).join(name).exists())
+/// Why a test that needs these plugins cannot run.
+pub fn missing(plugins: &[&str]) -> Option<&'static str> {
+    let installed = plugins.iter().all(|name| std::path::Path::new(PLUGINS).join(name).exists());
+    (!installed).then_some("containernetworking-plugins is not installed")
 }
 
-fn next(node: &Node, plugin: &str, verb: &str, container: &Container, config: &Value) -> Said {
+/// Runs the plugin that a configuration names, as a runtime does.
+pub fn next(node: &Node, verb: &str, container: &Container, config: &Value) -> Said {
+    let plugin = config["type"].as_str().unwrap();
     let mut command: Command = node.space.command(&format!("{PLUGINS}/{plugin}"));
     command
         .env("CNI_COMMAND", verb)
@@ -24,8 +28,7 @@ fn next(node: &Node, plugin: &str, verb: &str, container: &Container, config: &V
 
 #[test]
 fn cni_criterion_51_portmap_and_bandwidth_work_behind_us_and_pass_their_check() {
-    let missing = (!installed()).then_some("containernetworking-plugins is not installed");
-    if sart_testkit::skips(missing) {
+    if sart_testkit::skips(missing(&["portmap", "bandwidth", "tuning"])) {
         return;
     }
     let Some(node) = Node::dual() else { return };
@@ -47,9 +50,9 @@ fn cni_criterion_51_portmap_and_bandwidth_work_behind_us_and_pass_their_check() 
         "cniVersion": "1.0.0", "name": "sart-network", "type": "tuning", "prevResult": result,
         "sysctl": {"net.ipv4.conf.eth0.arp_filter": "1"},
     });
-    let chained = [("portmap", portmap), ("bandwidth", bandwidth), ("tuning", tuning)];
-    for (plugin, config) in &chained {
-        next(&node, plugin, "ADD", &container, config).result();
+    let chained = [portmap, bandwidth, tuning];
+    for config in &chained {
+        next(&node, "ADD", &container, config).result();
     }
     let server = Server::start(&container);
     // The host port leads to the pod, from beyond the uplink.
@@ -59,12 +62,12 @@ fn cni_criterion_51_portmap_and_bandwidth_work_behind_us_and_pass_their_check() 
     ours["prevResult"] = result;
     node.call("CHECK", &container, &ours).silent();
     // Debian's portmap 1.1 passes no CHECK, behind whomever: it looks for the rules of one family among those of the other.
-    for (plugin, config) in chained.iter().filter(|(plugin, _)| *plugin != "portmap") {
-        let checked = next(&node, plugin, "CHECK", &container, config);
-        assert_eq!(checked.code, Some(0), "{plugin}: {checked:?}");
+    for config in chained.iter().filter(|config| config["type"] != "portmap") {
+        let checked = next(&node, "CHECK", &container, config);
+        assert_eq!(checked.code, Some(0), "{}: {checked:?}", config["type"]);
     }
-    for (plugin, config) in &chained {
-        assert_eq!(next(&node, plugin, "DEL", &container, config).code, Some(0), "{plugin}");
+    for config in &chained {
+        assert_eq!(next(&node, "DEL", &container, config).code, Some(0), "{}", config["type"]);
     }
     node.call("DEL", &container, &ours).silent();
 }

@@ -8,7 +8,8 @@ use sart_agent::cni::{PodPort, PodPorts, PortError, PortProof};
 use serde_json::{Value, json};
 
 use crate::addresses::Families;
-use crate::node::{Container, MTU, Node, assert_reaches, said};
+use crate::chain::{missing, next};
+use crate::node::{Container, MTU, Node, assert_reaches};
 
 #[test]
 fn cni_criterion_36_check_needs_the_previous_result_and_compares_with_it() {
@@ -186,10 +187,7 @@ fn cni_criterion_39_without_the_agent_check_says_try_again() {
 
 #[test]
 fn cni_criterion_38_a_mac_that_the_tuning_plugin_changed_is_followed_and_any_other_is_not() {
-    let tuning = "/usr/lib/cni/tuning";
-    let missing =
-        (!std::path::Path::new(tuning).exists()).then_some("containernetworking-plugins is not installed");
-    if sart_testkit::skips(missing) {
+    if sart_testkit::skips(missing(&["tuning"])) {
         return;
     }
     let Some(mut node) = Node::dual() else { return };
@@ -201,23 +199,14 @@ fn cni_criterion_38_a_mac_that_the_tuning_plugin_changed_is_followed_and_any_oth
     let mut config = json!({
         "cniVersion": "1.0.0", "name": "sart-network", "type": "tuning", "prevResult": first, "mac": "02:00:00:00:00:99",
     });
-    let run = |verb: &str, config: &Value| {
-        let mut command = node.space.command(tuning);
-        command
-            .env("CNI_COMMAND", verb)
-            .env("CNI_CONTAINERID", &container.id)
-            .env("CNI_NETNS", container.netns());
-        command.env("CNI_IFNAME", "eth0").env("CNI_PATH", "/usr/lib/cni");
-        said(command, config.to_string().as_bytes())
-    };
-    let last = run("ADD", &config).result();
+    let last = next(&node, "ADD", &container, &config).result();
     assert_eq!(last["interfaces"][1]["mac"], "02:00:00:00:00:99");
     ours["prevResult"] = last.clone();
     for _ in 0..2 {
         node.call("CHECK", &container, &ours).silent();
     }
     config["prevResult"] = last;
-    assert_eq!(run("CHECK", &config).code, Some(0));
+    assert_eq!(next(&node, "CHECK", &container, &config).code, Some(0));
     // It is no mere word: packets find their way, in both directions and families.
     for (own, out) in [("10.1.0.1", "172.20.0.1"), ("fd00:1::1", "fd00:20::1")] {
         assert_reaches(&node.space, (&container.space, own));

@@ -3,18 +3,17 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sart_agent::dataplane::Dataplane;
 use sart_testkit::{Namespace, wait_for};
 use serde_json::{Value, json};
 
-use crate::node::{Container, Node, Said, said};
+use crate::chain::{missing, next};
+use crate::node::{Container, Node};
 use crate::programs::{self, open, packets, programmed};
 
-const PLUGINS: &str = "/usr/lib/cni";
 /// Bits per second: a mebibyte takes a second, and next to nothing without a limit.
 const RATE: u64 = 8_000_000;
 /// What may pass at once, in bits.
@@ -24,9 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `test` where Debian's plugins are.
 fn alone(test: impl FnOnce(PathBuf) + Send + 'static) {
-    let plugins = ["portmap", "bandwidth"].iter().all(|name| Path::new(PLUGINS).join(name).exists());
-    let missing = (!plugins).then_some("containernetworking-plugins is not installed");
-    if !sart_testkit::skips(missing) {
+    if !sart_testkit::skips(missing(&["portmap", "bandwidth"])) {
         programs::alone(test);
     }
 }
@@ -56,7 +53,7 @@ impl Chain {
         let result = node.call("ADD", container, &self.ours).result();
         for config in &mut self.next {
             config["prevResult"] = result.clone();
-            plugin(node, "ADD", container, config).result();
+            next(node, "ADD", container, config).result();
         }
         self.ours["prevResult"] = result.clone();
         result
@@ -68,28 +65,17 @@ impl Chain {
             // Debian's bandwidth 1.1 ends with a signal when it is asked to check what has no limits.
             return;
         }
-        let checked = plugin(node, "CHECK", container, &self.next[1]);
+        let checked = next(node, "CHECK", container, &self.next[1]);
         assert_eq!(checked.code, Some(0), "{checked:?}");
     }
 
     fn del(&self, node: &Node, container: &Container) {
         for config in self.next.iter().rev() {
-            let deleted = plugin(node, "DEL", container, config);
+            let deleted = next(node, "DEL", container, config);
             assert_eq!(deleted.code, Some(0), "{deleted:?}");
         }
         node.call("DEL", container, &self.ours).silent();
     }
-}
-
-fn plugin(node: &Node, verb: &str, container: &Container, config: &Value) -> Said {
-    let name = config["type"].as_str().unwrap();
-    let mut command: Command = node.space.command(&format!("{PLUGINS}/{name}"));
-    command
-        .env("CNI_COMMAND", verb)
-        .env("CNI_CONTAINERID", &container.id)
-        .env("CNI_NETNS", container.netns());
-    command.env("CNI_IFNAME", "eth0").env("CNI_PATH", PLUGINS);
-    said(command, config.to_string().as_bytes())
 }
 
 /// How long it takes until all these bytes have come from one namespace to a port of another one.
