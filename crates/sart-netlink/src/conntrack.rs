@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
-use crate::attr::{NESTED, Request, attrs, attrs_after, find};
+use crate::attr::{Request, attrs, attrs_after, find};
 use crate::blocking::BlockingHandle;
 use crate::error::{OpenError, RequestError};
 
@@ -81,7 +81,7 @@ fn delete_request(body: &[u8]) -> Option<Request> {
     let mut request = Request::new(DELETE, 0, body.get(..HEADER)?);
     for attr in attrs_after(body, HEADER) {
         match attr.kind {
-            CTA_TUPLE_ORIG => request = request.attr(CTA_TUPLE_ORIG | NESTED, attr.value),
+            CTA_TUPLE_ORIG => request = request.nested(CTA_TUPLE_ORIG, attr.value),
             CTA_ID | CTA_ZONE => request = request.attr(attr.kind, attr.value),
             _ => {}
         }
@@ -105,7 +105,7 @@ fn decode(body: &[u8]) -> Option<Tracked> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attr::push_attr;
+    use crate::attr::{NESTED, push_attr};
 
     fn tuple(protocol: u8, from: [u8; 4], to: [u8; 4]) -> Vec<u8> {
         let (mut ip, mut proto, mut tuple) = (Vec::new(), Vec::new(), Vec::new());
