@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sart_netlink::{ConntrackHandle, OpenError, RequestError, Tracked};
+use sart_netlink::{ConntrackHandle, Tracked};
+
+use super::network::NetworkError;
 
 /// Others that leave at the same time go along.
 const GATHER: Duration = Duration::from_millis(250);
@@ -19,28 +21,6 @@ const LONGEST: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(100);
 /// RFC 9293: a connection whose other end is gone is reset, and a new one begins with a segment that says so.
 const TCP: u8 = 6;
-
-/// The tracked flows cannot be forgotten now.
-#[derive(Debug, thiserror::Error)]
-pub enum FlowsError {
-    /// No socket.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The table cannot be read or changed.
-    #[error(transparent)]
-    Request(#[from] RequestError),
-}
-
-impl FlowsError {
-    /// Label for metrics.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Open(error) => error.reason(),
-            Self::Request(error) => error.reason(),
-        }
-    }
-}
 
 /// Addresses whose flows are to be forgotten.
 #[derive(Debug, Default)]
@@ -93,15 +73,15 @@ impl OldFlows {
     /// were. After a failure the same ones are tried again the next time.
     ///
     /// # Errors
-    /// See [`FlowsError`].
-    pub fn forget(&self) -> Result<usize, FlowsError> {
+    /// The kernel's table cannot be read or changed.
+    pub fn forget(&self) -> Result<usize, NetworkError> {
         let released = self.lock().released.clone();
         if released.is_empty() {
             return Ok(0);
         }
         let begun = Instant::now();
         let forgotten = ConntrackHandle::open()
-            .map_err(FlowsError::from)
+            .map_err(NetworkError::from)
             .and_then(|mut table| Ok(table.delete(|tracked| is_old(tracked, &released))?));
         let now = Instant::now();
         let mut state = self.lock();
