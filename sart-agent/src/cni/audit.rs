@@ -77,7 +77,7 @@ impl Machine {
     pub fn audit(&self) -> Result<Audit, NetworkError> {
         let confirmed = self.confirmed()?;
         let findings = confirmed.findings.into_iter().map(|finding| (finding, None)).collect();
-        Ok(Audit { findings, attachments: self.journal.ledger().live.len(), busy: confirmed.busy })
+        Ok(Audit { findings, attachments: self.journal.count(), busy: confirmed.busy })
     }
 
     /// Compares and mends. ADDs and DELs of the attachments concerned wait meanwhile, no others.
@@ -97,7 +97,7 @@ impl Machine {
             );
             findings.push((finding, mended));
         }
-        Ok(Audit { findings, attachments: self.journal.ledger().live.len(), busy: confirmed.busy })
+        Ok(Audit { findings, attachments: self.journal.count(), busy: confirmed.busy })
     }
 
     /// What looks different at first may be an ADD or DEL under way: it is looked at again with the turns of all that is

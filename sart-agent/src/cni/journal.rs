@@ -176,6 +176,11 @@ impl Journal {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).ledger.live.get(key).cloned()
     }
 
+    /// How many attachments there are, whether the runtime was told or not.
+    pub fn count(&self) -> usize {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).ledger.live.len()
+    }
+
     /// A copy of what the lines add up to.
     pub fn ledger(&self) -> Ledger {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).ledger.clone()

@@ -109,7 +109,7 @@ impl Collector for Standing {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let Some(server) = self.0.get().and_then(Weak::upgrade) else { return Ok(()) };
         let machine = server.machine();
-        let live = count(machine.journal.ledger().live.len());
+        let live = count(machine.journal.count());
         let help = "Attachments in the journal";
         let metric = encoder.encode_descriptor("cni_attachments", help, None, MetricType::Gauge)?;
         ConstGauge::new(live).encode(metric)?;
