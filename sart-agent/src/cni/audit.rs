@@ -138,8 +138,7 @@ impl Machine {
 
     fn mend(&self, mend: &Mend) -> Result<(), String> {
         match mend {
-            Mend::Restore(repair @ (Repair::Adopt(..) | Repair::Recover(_))) => self.take_back(repair),
-            Mend::Restore(repair) => self.remove(repair),
+            Mend::Restore(repair) => self.carry_out(repair),
             Mend::Delete(key) => self.delete_in_turn(key).map_err(|failure| failure.to_string()),
             Mend::Adopt(attachment) => {
                 let adopted = self.addresses.adopt(&attachment.key, &attachment.addresses);

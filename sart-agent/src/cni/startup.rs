@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sart_cni::intent;
 
+use super::attachment::Attachment;
 use super::check;
 use super::journal::{Gone, Record};
 use super::machine::Machine;
@@ -36,10 +37,11 @@ impl Machine {
     pub(super) fn reconcile(&self) -> Result<Summary, NetworkError> {
         let mut summary = Summary::default();
         for repair in plan(&self.journal.ledger(), &network::observe()?) {
-            let (count, result) = match &repair {
-                Repair::Unlink(_) | Repair::Unroute(_) => (&mut summary.removed, self.remove(&repair)),
-                Repair::Adopt(..) | Repair::Recover(_) => (&mut summary.adopted, self.take_back(&repair)),
-                Repair::Release(..) | Repair::Cool(_) => (&mut summary.released, self.let_go(&repair)),
+            let result = self.carry_out(&repair);
+            let count = match repair {
+                Repair::Unlink(_) | Repair::Unroute(_) => &mut summary.removed,
+                Repair::Adopt(..) | Repair::Recover(_) => &mut summary.adopted,
+                Repair::Release(..) | Repair::Cool(_) => &mut summary.released,
             };
             match result {
                 Ok(()) => *count += 1,
@@ -81,11 +83,22 @@ impl Machine {
         (attached, failed)
     }
 
-    pub(super) fn remove(&self, repair: &Repair) -> Result<(), String> {
+    /// One repair of the plan, whoever found it necessary.
+    pub(super) fn carry_out(&self, repair: &Repair) -> Result<(), String> {
         match repair {
             Repair::Unlink(link) => self.unplug(link),
             Repair::Unroute(route) => network::unroute(route).map_err(|error| error.to_string()),
-            _ => Ok(()),
+            Repair::Adopt(attachment, routes) => self.take_back(attachment, *routes),
+            Repair::Recover(attachment) => self.take_back(attachment, true),
+            Repair::Release(key, addresses) => {
+                let gone = Gone::new(key.clone(), addresses.clone(), SystemTime::now());
+                self.cool(&gone);
+                self.journal.append(Record::Gone(gone)).map(drop).map_err(|error| error.to_string())
+            }
+            Repair::Cool(gone) => {
+                self.cool(gone);
+                Ok(())
+            }
         }
     }
 
@@ -97,12 +110,7 @@ impl Machine {
         self.remover.remove(link).map_err(|error| error.to_string())
     }
 
-    pub(super) fn take_back(&self, repair: &Repair) -> Result<(), String> {
-        let (attachment, routes) = match repair {
-            Repair::Adopt(attachment, routes) => (attachment, *routes),
-            Repair::Recover(attachment) => (attachment, true),
-            _ => return Ok(()),
-        };
+    fn take_back(&self, attachment: &Attachment, routes: bool) -> Result<(), String> {
         if self.journal.get(&attachment.key).is_none_or(|(known, _)| known != *attachment) {
             self.journal.append(Record::Made(attachment.clone())).map_err(|error| error.to_string())?;
         }
@@ -115,19 +123,8 @@ impl Machine {
         self.ports.attach(&attachment.port()).map(drop).map_err(|error| error.to_string())
     }
 
-    fn let_go(&self, repair: &Repair) -> Result<(), String> {
-        match repair {
-            Repair::Release(key, addresses) => {
-                let gone = Gone::new(key.clone(), addresses.clone(), SystemTime::now());
-                addresses.iter().for_each(|address| self.addresses.cool(address, gone.at()));
-                self.journal.append(Record::Gone(gone)).map(drop).map_err(|error| error.to_string())
-            }
-            Repair::Cool(gone) => {
-                gone.addresses.iter().for_each(|address| self.addresses.cool(address, gone.at()));
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+    fn cool(&self, gone: &Gone) {
+        gone.addresses.iter().for_each(|address| self.addresses.cool(address, gone.at()));
     }
 
     /// Carries out the removals that plugins wrote down; returns how many there were.
