@@ -15,7 +15,7 @@ use sart_netlink::{Address, RequestError};
 use super::answer;
 use super::attachment::{self, Attachment};
 use super::journal::Record;
-use super::machine::Machine;
+use super::machine::{Machine, busy};
 use super::network::{self, NetworkError, Sandbox, default_route};
 use super::ports::PodPort;
 
@@ -119,7 +119,7 @@ impl Machine {
             return Ok(known);
         }
         let Some(_turn) = self.turns.take(key, Instant::now() + TURN) else {
-            return Err(Failure::new(code::TRY_AGAIN, format!("another operation on {key} has not ended")));
+            return Err(busy(key));
         };
         let failed = |error: String| {
             let msg = "the container's new MAC cannot be followed";

@@ -290,7 +290,7 @@ impl Machine {
     }
 }
 
-fn busy(key: &AttachmentKey) -> Failure {
+pub(super) fn busy(key: &AttachmentKey) -> Failure {
     Failure::new(code::TRY_AGAIN, format!("another operation on {key} has not ended"))
 }
 

@@ -177,7 +177,7 @@ fn written(what: &'static str, failures: Vec<ActionFailure>) -> Result<(), Netwo
 
 /// The host's end, if it is there and ours.
 pub fn find(attachment: &attachment::AttachmentKey) -> Result<Option<PairLink>, NetworkError> {
-    let found = BlockingHandle::open()?.link_named(&attachment::link_name(attachment))?;
+    let found = named(&attachment::link_name(attachment))?;
     Ok(found.filter(|link| link.alias == attachment::alias(attachment)))
 }
 
