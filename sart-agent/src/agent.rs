@@ -98,8 +98,7 @@ pub async fn run(settings: Settings, background: &Handle) -> Result<(), AgentErr
             events: events.clone(),
             announced: orders.announced.clone(),
         };
-        let counted = metrics.pods.clone();
-        pods::spawn(&mut tasks, wiring, path.clone(), (Places::default(), counted));
+        pods::spawn(&mut tasks, wiring, path.clone(), Places::default(), metrics.pods.clone());
     }
     spawn_executors(&mut tasks, (settings, path), client, (orders, events, metrics))?;
     drop(entered);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::{JoinSet, spawn_blocking};
 use tracing::{error, info, warn};
 
-use crate::cni::{self, InstallError, Installer, Server, StartError};
+use crate::cni::{self, InstallError, Installer, Server};
 use crate::dataplane::{PathChanges, PodPath};
 use crate::ipam::{self, AddressBook, Wiring};
 
@@ -37,29 +37,30 @@ impl Default for Places {
 }
 
 /// Starts everything; a part that ends takes the agent with it.
-pub fn spawn(tasks: &mut JoinSet<()>, wiring: Wiring, path: PodPath, places: (Places, cni::Metrics)) {
+pub fn spawn(tasks: &mut JoinSet<()>, wiring: Wiring, path: PodPath, places: Places, metrics: cni::Metrics) {
     let cool_down = ipam::book::COOL_DOWN;
     let live = Some((wiring.client.clone(), tokio::runtime::Handle::current()));
     let book = AddressBook::new(cool_down, live);
     ipam::spawn(tasks, wiring, &book);
     // Subscribed here, before the dataplane's thread starts: what it says first must not be missed.
     let changes = path.changes();
-    tasks.spawn(serve(book, (path, changes), places));
+    tasks.spawn(serve(book, (path, changes), places, metrics));
 }
 
 /// Serves the plugin until the agent ends. The ledger learns what every pod holds before anybody is served.
 async fn serve(
     book: AddressBook,
     (path, mut changes): (PodPath, PathChanges),
-    (places, metrics): (Places, cni::Metrics),
+    places: Places,
+    metrics: cni::Metrics,
 ) {
     // Ports cannot be attached before it is known what carries the packets.
     let Some(programs) = changes.next().await else { return };
     info!(programs, "pods are served next");
     let (addresses, ports) = (Arc::new(book.clone()), Arc::new(path));
-    let operators = places.operators.clone();
-    let counted = metrics.clone();
-    let started = spawn_blocking(move || start((places, counted), addresses, ports)).await;
+    let settings =
+        cni::Settings { socket: places.socket, state: places.state, metrics: metrics.clone(), fault: None };
+    let started = spawn_blocking(move || Server::start(settings, addresses, ports)).await;
     let server = match started {
         Ok(Ok(server)) => Arc::new(server),
         Ok(Err(error)) => return error!(%error, "cannot serve the CNI plugin"),
@@ -67,7 +68,7 @@ async fn serve(
     };
     metrics.show(&server);
     book.adopted();
-    tokio::spawn(serve_operators(Arc::clone(&server), operators));
+    tokio::spawn(serve_operators(Arc::clone(&server), places.operators));
     install().await;
     while changes.next().await.is_some() {
         let again = Arc::clone(&server);
@@ -104,13 +105,4 @@ async fn install() {
 fn put_in_place() -> Result<bool, InstallError> {
     let installer = Installer::default();
     Ok(installer.binary()? | installer.configuration()?)
-}
-
-fn start(
-    (places, metrics): (Places, cni::Metrics),
-    addresses: Arc<AddressBook>,
-    ports: Arc<PodPath>,
-) -> Result<Server, StartError> {
-    let settings = cni::Settings { socket: places.socket, state: places.state, metrics, fault: None };
-    Server::start(settings, addresses, ports)
 }
