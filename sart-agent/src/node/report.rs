@@ -88,10 +88,10 @@ fn advertisements(observed: &Observed, plan: &Plan) -> Vec<AdvertisedPrefix> {
     let mut seen = BTreeSet::new();
     let mut list: Vec<_> = advertised
         .filter(|path| seen.insert(path.prefix))
-        .map(|path| AdvertisedPrefix {
-            prefix: path.prefix.to_string(),
-            proof: path.proof,
-            peers: carriers(observed, plan, &path.prefix.to_string(), &path.groups),
+        .map(|path| {
+            let prefix = path.prefix.to_string();
+            let peers = carriers(observed, plan, &prefix, &path.groups);
+            AdvertisedPrefix { prefix, proof: path.proof, peers }
         })
         .collect();
     list.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix));
