@@ -123,4 +123,4 @@ fn recover(link: &PairLink, ledger: &Ledger, observed: &Observed) -> Option<Atta
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

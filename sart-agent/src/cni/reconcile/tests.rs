@@ -13,7 +13,7 @@ fn key(container: &str) -> AttachmentKey {
     AttachmentKey { network: "net".into(), container: container.into(), ifname: "eth0".into() }
 }
 
-fn made(container: &str, address: &str, ifindex: u32) -> Attachment {
+pub fn made(container: &str, address: &str, ifindex: u32) -> Attachment {
     let key = key(container);
     Attachment {
         pod: String::new(),
@@ -29,7 +29,7 @@ fn made(container: &str, address: &str, ifindex: u32) -> Attachment {
     }
 }
 
-fn ledger(records: &[Record]) -> Ledger {
+pub fn ledger(records: &[Record]) -> Ledger {
     let mut ledger = Ledger::default();
     records.iter().cloned().for_each(|record| ledger.take(record));
     ledger
@@ -49,7 +49,7 @@ fn link(of: &Attachment) -> PairLink {
     PairLink { link, mac: of.host_mac, alias: attachment::alias(&of.key), peer: of.pod_ifindex }
 }
 
-fn observed(whole: &[&Attachment]) -> Observed {
+pub fn observed(whole: &[&Attachment]) -> Observed {
     let routes = whole.iter().flat_map(|of| of.ips().map(|ip| attachment::route(ip, of.ifindex)));
     let neighbours = whole
         .iter()

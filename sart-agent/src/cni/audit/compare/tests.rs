@@ -2,58 +2,9 @@
 
 use std::time::SystemTime;
 
-use sart_fib::KernelRoute;
-use sart_netlink::Link;
-use sart_netlink::pod::{Neighbour, PairLink};
-
 use super::*;
-use crate::cni::addresses::PodAddress;
 use crate::cni::journal::{Gone, Record};
-
-fn made(container: &str, address: &str, ifindex: u32) -> Attachment {
-    let key = AttachmentKey { network: "net".into(), container: container.into(), ifname: "eth0".into() };
-    Attachment {
-        pod: "ns/pod".into(),
-        netns: String::new(),
-        addresses: vec![PodAddress { address: address.parse().unwrap(), pool: "p".into() }],
-        host_mac: attachment::host_mac(&key),
-        pod_mac: attachment::mac(&key, 1),
-        mtu: 1500,
-        ifindex,
-        pod_ifindex: 2,
-        shaped: false,
-        key,
-    }
-}
-
-fn ledger(records: &[Record]) -> Ledger {
-    let mut ledger = Ledger::default();
-    records.iter().cloned().for_each(|record| ledger.take(record));
-    ledger
-}
-
-fn observed(whole: &[&Attachment]) -> Observed {
-    let mut seen = Observed::default();
-    for of in whole {
-        let link = Link {
-            index: of.ifindex,
-            name: of.link(),
-            kind: "veth".into(),
-            up: true,
-            carrier: true,
-            loopback: false,
-            mtu: of.mtu,
-            master: None,
-        };
-        let alias = attachment::alias(&of.key);
-        seen.links.push(PairLink { link, mac: of.host_mac, alias, peer: of.pod_ifindex });
-        for address in of.ips() {
-            seen.routes.push(KernelRoute::up(attachment::route(address, of.ifindex)));
-            seen.neighbours.push(Neighbour { ifindex: of.ifindex, address, mac: of.pod_mac });
-        }
-    }
-    seen
-}
+use crate::cni::reconcile::tests::{ledger, made, observed};
 
 fn book(whole: &[&Attachment]) -> Vec<Holding> {
     let block = Some("p-0".to_owned());
