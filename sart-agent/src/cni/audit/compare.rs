@@ -1,6 +1,6 @@
 //! The comparison itself. Pure: the plan of a start, in words, and the journal beside the address book.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::super::addresses::Holding;
@@ -14,17 +14,29 @@ use super::{Finding, Mend};
 #[must_use]
 pub fn compare(ledger: &Ledger, seen: &Observed, book: &[Holding]) -> Vec<Finding> {
     let repairs = plan(ledger, seen);
+    // What is taken back takes its addresses along, what is let go lets them go: a second mending would undo the first.
+    let settled: BTreeSet<AttachmentKey> = repairs.iter().filter_map(settles).cloned().collect();
     let mut findings: Vec<_> =
         repairs.into_iter().filter_map(|repair| difference(repair, ledger, seen)).collect();
     let mut held: BTreeMap<(&AttachmentKey, IpAddr), &Holding> = BTreeMap::new();
     held.extend(book.iter().map(|one| ((&one.key, one.address), one)));
-    for (attachment, made) in ledger.live.values() {
-        if *made {
+    held.retain(|(key, _), _| !settled.contains(*key));
+    for (key, (attachment, made)) in &ledger.live {
+        if *made && !settled.contains(key) {
             findings.extend(unheld(attachment, book));
         }
     }
     findings.extend(held.into_values().filter_map(|one| misheld(one, ledger)));
     findings
+}
+
+/// The attachment whose addresses the repair puts in order as well.
+fn settles(repair: &Repair) -> Option<&AttachmentKey> {
+    match repair {
+        Repair::Recover(attachment) => Some(&attachment.key),
+        Repair::Release(key, _) => Some(key),
+        Repair::Adopt(..) | Repair::Unlink(_) | Repair::Unroute(_) | Repair::Cool(_) => None,
+    }
 }
 
 /// What a start would do, as something to tell; none where all is well.

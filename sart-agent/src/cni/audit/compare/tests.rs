@@ -72,3 +72,13 @@ fn each_difference_of_the_book_has_its_word_and_a_guess_is_not_mended() {
     let both = [("DuplicateAddress".to_owned(), false), ("HeldForNobody".to_owned(), true)];
     assert_eq!(found(&[thief]), both);
 }
+
+#[test]
+fn an_attachment_that_is_taken_back_or_let_go_is_no_difference_of_the_book_too() {
+    let a = made("a", "10.0.0.1", 7);
+    let lost = compare(&Ledger::default(), &observed(&[&a]), &book(&[&a]));
+    assert_eq!(words(&lost), [("UnknownLink", true)], "or what is taken back would be released behind it");
+    let journal = ledger(&[Record::Made(a)]);
+    let gone = compare(&journal, &Observed::default(), &[]);
+    assert_eq!(words(&gone), [("MissingLink", true)], "or what is deleted would hold its address behind it");
+}
