@@ -13,7 +13,7 @@ use sart_netlink::pod::{Neighbour, PairLink};
 use sart_netlink::{Address, RequestError};
 
 use super::answer;
-use super::attachment::{self, Attachment};
+use super::attachment::{self, Attachment, AttachmentKey};
 use super::journal::Record;
 use super::machine::{Machine, busy};
 use super::network::{self, NetworkError, Sandbox, default_route};
@@ -70,9 +70,7 @@ impl Machine {
     /// The first difference, with a code from 110 on; 11 when nothing can be compared.
     pub fn check(&self, request: &Request, mut sandbox: Sandbox) -> Result<(), Failure> {
         let key = &request.key;
-        let Some((known, true)) = self.journal.get(key) else {
-            return Err(Failure::new(code::CHECK_UNKNOWN, format!("{key} is not attached to this node")));
-        };
+        let known = self.attached(key)?;
         let previous = request
             .previous
             .as_ref()
@@ -98,6 +96,11 @@ impl Machine {
         })
     }
 
+    fn attached(&self, key: &AttachmentKey) -> Result<Attachment, Failure> {
+        let known = self.journal.get(key).and_then(|(attachment, made)| made.then_some(attachment));
+        known.ok_or_else(|| Failure::new(code::CHECK_UNKNOWN, format!("{key} is not attached to this node")))
+    }
+
     /// A later plugin may give the container's link another MAC, and says so in the result (the `tuning` plugin does). The
     /// kernel forgets the gateways of such a link (`neigh_changeaddr`), and the node would go on sending to the old MAC: both
     /// are led to the new one, and the journal learns it. Any other change of the MAC stays a difference.
@@ -121,6 +124,11 @@ impl Machine {
         let Some(_turn) = self.turns.take(key, Instant::now() + TURN) else {
             return Err(busy(key));
         };
+        // Read again in its turn: it may have left meanwhile, or another CHECK have followed.
+        let known = self.attached(key)?;
+        if mac == known.pod_mac {
+            return Ok(known);
+        }
         let failed = |error: String| {
             let msg = "the container's new MAC cannot be followed";
             Failure::detailed(code::TRY_AGAIN, msg, error)

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
+use sart_agent::cni::journal::{Gone, Record};
 use sart_agent::cni::{PodPort, PodPorts, PortError, PortProof};
 use serde_json::{Value, json};
 
 use crate::addresses::Families;
 use crate::chain::{missing, next};
 use crate::node::{Container, MTU, Node, assert_reaches};
+use crate::status::wait_for_connections;
 
 #[test]
 fn cni_criterion_36_check_needs_the_previous_result_and_compares_with_it() {
@@ -221,5 +224,30 @@ fn cni_criterion_38_a_mac_that_the_tuning_plugin_changed_is_followed_and_any_oth
     node.call("CHECK", &container, &ours).silent();
     container.run(&["ip", "link", "set", "eth0", "address", "02:00:00:00:00:77"]);
     assert_eq!(node.call("CHECK", &container, &ours).error(), 113);
+    node.del(&container).silent();
+}
+
+#[test]
+fn a_pod_that_leaves_while_check_waits_to_follow_its_mac_does_not_come_back() {
+    let Some(node) = Node::dual() else { return };
+    let container = node.container();
+    let mut result = node.added(&container);
+    container.run(&["ip", "link", "set", "eth0", "address", "02:00:00:00:00:99"]);
+    result["interfaces"][1]["mac"] = json!("02:00:00:00:00:99");
+    let (key, machine) = (container.key(), node.server.as_ref().unwrap().machine());
+    let said = std::thread::scope(|scope| {
+        let turn = machine.turns.take(&key, Instant::now() + Duration::from_secs(60)).unwrap();
+        let checking = scope.spawn(|| node.check(&container, &result));
+        let waits = wait_for_connections(&node, 1);
+        // What a DEL has done when the kernel refuses to let the link go.
+        let gone = Gone::new(key.clone(), machine.addresses.held(&key), SystemTime::now());
+        machine.journal.append(Record::Gone(gone)).unwrap();
+        drop(turn);
+        waits.unwrap();
+        checking.join().unwrap()
+    });
+    // Out of patience, where this process stood still for too long.
+    assert!([110, 11].contains(&said.error()), "{said:?}");
+    assert_eq!(machine.journal.get(&key), None);
     node.del(&container).silent();
 }

@@ -81,7 +81,7 @@ impl Gate {
 
 /// Waits until the node's agent holds that many connections. The kernel lists an accepted socket under the path of its
 /// listener (proc(5), `/proc/net/unix`); descriptors of this process would be those of other tests too.
-fn wait_for_connections(node: &Node, wanted: usize) -> anyhow::Result<()> {
+pub fn wait_for_connections(node: &Node, wanted: usize) -> anyhow::Result<()> {
     let path = node.path("cni.sock").display().to_string();
     wait_for("the connections to the agent", Duration::from_secs(30), || {
         let table = node.space.enter(|| Ok(std::fs::read_to_string("/proc/thread-self/net/unix")?))?;
