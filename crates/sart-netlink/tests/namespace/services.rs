@@ -8,7 +8,7 @@ use sart_netlink::{Protocol, ServiceRules, ServiceRulesWatcher};
 use crate::netns::Netns;
 
 async fn change(watcher: &mut ServiceRulesWatcher) -> ServiceRules {
-    tokio::time::timeout(Duration::from_secs(2), watcher.changed()).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(30), watcher.changed()).await.unwrap().unwrap();
     watcher.snapshot().await.unwrap()
 }
 
