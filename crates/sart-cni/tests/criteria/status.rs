@@ -61,19 +61,19 @@ fn cni_criterion_41_impaired_pods_have_a_code_of_their_own() {
 
 /// Holds every ADD until it is let go.
 #[derive(Default)]
-struct Gate {
+pub struct Gate {
     open: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Gate {
-    fn wait(&self) {
+    pub fn wait(&self) {
         let open = self.open.lock().unwrap();
         let limit = Duration::from_secs(60);
         drop(self.changed.wait_timeout_while(open, limit, |open| !*open).unwrap());
     }
 
-    fn open(&self) {
+    pub fn open(&self) {
         *self.open.lock().unwrap() = true;
         self.changed.notify_all();
     }
