@@ -63,6 +63,10 @@ fn lead(node: &Node, addresses: Option<[&str; 2]>) {
     let file = node.path("rules.nft");
     std::fs::write(&file, rules).unwrap();
     node.space.run(&["nft", "-f", file.to_str().unwrap()]).unwrap();
+    // No flow ends by itself while the test looks, however long that takes.
+    for timeout in ["udp_timeout", "udp_timeout_stream"] {
+        node.space.sysctl(&format!("net.netfilter.nf_conntrack_{timeout}"), "600").unwrap();
+    }
 }
 
 /// A client beyond the uplink that stays on one port, and so in one tracked flow.

@@ -1,7 +1,7 @@
 //! Criterion 51 with our programs on the links: what Debian's bandwidth and portmap plugins do behind us works, and so does
 //! what our programs do.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -157,7 +157,12 @@ fn assert_spoof_dropped(dataplane: &Dataplane, pod: &Container, other: &Containe
         socket.send_to(source.as_bytes(), "10.1.0.1:9").unwrap();
     }
     let mut buffer = [0; 64];
-    let (_, from) = listener.recv_from(&mut buffer).unwrap();
+    // A read with a time limit is not taken up again after a stop of the process (signal(7)).
+    let heard = wait_for("the datagram", PATIENCE, || match listener.recv_from(&mut buffer) {
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
+        heard => Ok(Some(heard?)),
+    });
+    let (_, from) = heard.unwrap();
     assert_eq!(from.ip().to_string(), "10.1.0.2");
     assert_eq!(packets(dataplane, "pod_spoof_ipv4"), before + 1);
 }
