@@ -18,8 +18,6 @@ use sart_agent::dataplane::{Counters, PodPath};
 
 use super::*;
 
-/// What each wait may take on a loaded machine.
-const LONG: Duration = Duration::from_secs(30);
 const A: (Ipv4Addr, Ipv6Addr) = (Ipv4Addr::new(10, 1, 0, 2), Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 2));
 const B: (Ipv4Addr, Ipv6Addr) = (Ipv4Addr::new(10, 1, 0, 3), Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 3));
 const HOST_MAC: [u8; 6] = [0xee; 6];
