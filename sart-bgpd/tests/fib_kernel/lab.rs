@@ -175,6 +175,12 @@ impl Lab {
         })
     }
 
+    /// The only route, once the daemon says that it is in this state: it says so after it has written to the kernel.
+    pub fn only_route(&self, state: &str) -> FibRoute {
+        eventually(state, || self.routes().first().is_some_and(|route| route.state == state));
+        self.routes().remove(0)
+    }
+
     fn api(&self) -> std::path::PathBuf {
         self.folder.path().join("fibd.sock")
     }
@@ -218,13 +224,14 @@ impl Monitor {
         });
     }
 
-    /// The changes of the daemon's routes seen, one line each. The kernel writes routes of its own whenever it likes: one for
-    /// each address of a link, seconds after it came up.
+    /// The changes seen, one line each. The kernel's own are not among them: it writes one for each address of a link, seconds
+    /// after that came up.
     pub fn stop(self) -> Vec<String> {
         // Notifications come in order: all before this one have come when it has.
         self.mark("198.18.0.1");
         let log = self.process.log();
-        log.lines().filter(|line| line.contains("proto bgp")).map(str::to_owned).collect()
+        let others = log.lines().filter(|line| !line.contains("198.18.0.") && !line.contains("proto kernel"));
+        others.map(str::to_owned).collect()
     }
 }
 

@@ -61,7 +61,7 @@ impl Flow {
     /// One packet after the other, each sent once.
     pub fn start(name: &str) -> Self {
         Self(Counting::spawn(name, "0.0.0.0:0", |socket, stop| {
-            socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             let (mut sent, mut refused, mut unanswered) = (0u64, 0, 0);
             while !stop.load(Ordering::Relaxed) {
                 sent += 1;
