@@ -4,7 +4,7 @@ use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::raw_peer::{KEEPALIVE, NOTIFICATION, OPEN, UPDATE, announce_body, message, open_body};
 use sart_testkit::{Frr, RawPeer, missing_with_frr, wait_for};
 
-use crate::fixture::{Fabric, LIMIT, Sart, config, far, near, neighbor, path};
+use crate::fixture::{Fabric, LIMIT, Sart, config, far, near, neighbor, path, wait_prefixes};
 use crate::needs;
 
 const PEER_ASN: u32 = 65_002;
@@ -23,6 +23,8 @@ fn scene(purpose: &str) -> Scene {
     let waits = v1::NeighborConfig { passive: true, ..neighbor(1) };
     sart.apply(&config(&[neighbor(0), waits], &[path("10.99.0.0/24", &[])]));
     sart.wait_state(0, Established);
+    // Whether it still has it is what is asked at the end.
+    wait_prefixes(&frr, "ipv4", &["10.99.0.0/24"]);
     Scene { fabric, sart, frr }
 }
 

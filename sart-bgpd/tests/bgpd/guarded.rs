@@ -176,12 +176,13 @@ fn criterion_4_a_silent_neighbor_is_told_when_its_hold_time_is_over() {
     let mut sart = Sart::start(&fabric.sart, &[]);
     sart.apply(&config(&[v1::NeighborConfig { hold_time: 3, ..passive(0) }], &[]));
     let mut peer = fabric.raw(0);
+    // Before our KEEPALIVE: the hold time begins when the speaker has it, which may be before we go on.
+    let begun = Instant::now();
     peer.establish(&open(0), LIMIT).unwrap();
-    let established = Instant::now();
     assert_eq!(peer.expect_notification(LIMIT).unwrap(), (4, 0));
     // The upper bound of one second is the core's test; here other processes may take the machine's time.
-    let waited = established.elapsed();
-    assert!((Duration::from_millis(2_900)..Duration::from_secs(8)).contains(&waited), "{waited:?}");
+    let waited = begun.elapsed();
+    assert!((Duration::from_secs(3)..Duration::from_secs(8)).contains(&waited), "{waited:?}");
 }
 
 /// What a fresh connection answers to `messages`, the last of which is wrong.
