@@ -111,7 +111,7 @@ fn a_caller_that_makes_no_sense_costs_nothing_and_only_root_may_ask() {
         stream.read_to_end(&mut answer).unwrap();
         assert!(answer.is_empty(), "{bytes:?}");
     }
-    node.status().silent();
+    node.says_yes();
     // As another user, through a folder and a socket opened to everybody.
     for path in [node.dir.path().to_owned(), node.path("cni.sock")] {
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);

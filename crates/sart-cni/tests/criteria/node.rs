@@ -17,7 +17,7 @@ use crate::addresses::{Families, Ranges};
 /// MTU of the uplink: unlike any default.
 pub const MTU: u32 = 1430;
 pub const NETWORK: &str = "sart-network";
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Node {
     pub server: Option<Server>,
@@ -165,6 +165,16 @@ impl Node {
         self.run(&[("CNI_COMMAND", "STATUS")], &self.config().to_string())
     }
 
+    /// STATUS that must succeed, without a word. It waits for less than a second for its answer, which a busy machine may
+    /// not give in time at once.
+    pub fn says_yes(&self) {
+        let said = wait_for("STATUS to say yes", PATIENCE, || {
+            let said = self.status();
+            if said.code == Some(0) { Ok(Some(said)) } else { anyhow::bail!("{said:?}") }
+        });
+        said.unwrap().silent();
+    }
+
     pub fn gc(&self, valid: Option<&[&Container]>) -> Said {
         let mut config = self.config();
         if let Some(valid) = valid {
@@ -227,7 +237,7 @@ impl Node {
 
     /// Demands the inventory; a link that just went may show for a moment in what the kernel flushes behind it.
     pub fn assert_inventory(&self, wanted: &BTreeSet<String>, when: &str) {
-        let same = wait_for("the inventory to be as before", Duration::from_secs(10), || {
+        let same = wait_for("the inventory to be as before", PATIENCE, || {
             let now = self.inventory();
             let left: Vec<_> = now.symmetric_difference(wanted).cloned().collect();
             anyhow::ensure!(left.is_empty(), "{left:#?}");
@@ -292,8 +302,7 @@ pub fn assert_reaches(from: &Namespace, (to, address): (&Namespace, &str)) {
     let address: IpAddr = address.parse().unwrap();
     let listener = to.enter(|| Ok(TcpListener::bind((address, 0))?)).unwrap();
     let at = SocketAddr::new(address, listener.local_addr().unwrap().port());
-    let limit = Duration::from_secs(10);
-    let connected = from.enter(|| Ok(TcpStream::connect_timeout(&at, limit)?));
+    let connected = from.enter(|| Ok(TcpStream::connect_timeout(&at, PATIENCE)?));
     connected.unwrap_or_else(|error| panic!("{} to {} at {at}: {error:#}", from.name(), to.name()));
 }
 

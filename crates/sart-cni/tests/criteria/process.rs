@@ -178,7 +178,7 @@ fn cni_criterion_10_one_document_or_nothing_also_when_told_to_end() {
     let container = node.container();
     assert!(node.added(&container)["ips"].is_array());
     node.check(&container, &node.added(&container)).silent();
-    node.status().silent();
+    node.says_yes();
     node.gc(Some(&[&container])).silent();
     node.del(&container).silent();
     // A signal ends as an error document.
