@@ -1,6 +1,7 @@
 //! Reads the API server's audit log: the one record of writes that no process under test can embellish.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use ipnet::IpNet;
 use serde_json::Value;
@@ -35,56 +36,89 @@ pub fn by_resource(cluster: &Cluster) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Replays every status write and Service deletion: the pairs of Services that ever recorded one address at the same time.
-pub fn double_owners(cluster: &Cluster) -> Vec<String> {
-    let log = std::fs::read_to_string(cluster.audit_log()).unwrap_or_default();
-    let mut holders: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut doubles = Vec::new();
-    for entry in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
-        let service = entry["objectRef"]["resource"] == "services";
-        let done = entry["responseStatus"]["code"].as_u64().is_some_and(|code| code < 300);
-        if !(service && done) {
-            continue;
-        }
-        let name = entry["objectRef"]["name"].as_str().unwrap_or_default().to_owned();
-        let ingress = entry["responseObject"]["status"]["loadBalancer"]["ingress"].as_array();
-        let gone = entry["verb"] == "delete";
-        let addresses = ingress.into_iter().flatten().filter(|_| !gone).filter_map(|i| i["ip"].as_str());
-        holders.insert(name, addresses.map(str::to_owned).collect());
-        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
-        for (holder, address) in holders.iter().flat_map(|(h, list)| list.iter().map(move |a| (h, a))) {
-            if let Some(other) = seen.insert(address, holder) {
-                doubles.push(format!("{address}: {other} and {holder}"));
-            }
-        }
-    }
-    doubles
+/// What an object certainly said: from the answer to the write that said it until the first request came that may have
+/// changed it. The log itself is in the order in which requests were over, and can have a write behind one that was only made
+/// because of it.
+struct Said<T> {
+    name: String,
+    value: T,
+    from: String,
+    until: Option<String>,
 }
 
-/// Replays every create and deletion of a block: the pairs of blocks that ever shared an address at the same time.
-pub fn overlapping_blocks(cluster: &Cluster) -> Vec<String> {
+impl<T> Said<T> {
+    fn ends_by(&self, time: &str) -> bool {
+        self.until.as_deref().is_some_and(|until| until <= time)
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        self.name != other.name && !self.ends_by(&other.from) && !other.ends_by(&self.from)
+    }
+}
+
+/// A time of a request. Microseconds always have six digits (metav1.MicroTime): texts are in the order of time.
+fn time(entry: &Value, field: &str) -> String {
+    entry[field].as_str().unwrap_or_default().to_owned()
+}
+
+/// What the objects of a kind said at one time or another.
+fn said<T>(cluster: &Cluster, resource: &str, values: impl Fn(&Value) -> Vec<T>) -> Vec<Said<T>> {
     let log = std::fs::read_to_string(cluster.audit_log()).unwrap_or_default();
-    let mut live: BTreeMap<String, IpNet> = BTreeMap::new();
-    let mut overlaps = Vec::new();
+    let mut objects: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for entry in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
-        let block = entry["objectRef"]["resource"] == "addressblocks";
         let done = entry["responseStatus"]["code"].as_u64().is_some_and(|code| code < 300);
-        let object = &entry["responseObject"];
-        if !(block && done) {
-            continue;
+        if done && entry["objectRef"]["resource"] == resource {
+            let given = &entry["responseObject"]["metadata"]["name"];
+            let name = entry["objectRef"]["name"].as_str().or(given.as_str()).unwrap_or_default();
+            objects.entry(name.to_owned()).or_default().push(entry);
         }
-        if entry["verb"] == "delete" {
-            live.remove(entry["objectRef"]["name"].as_str().unwrap());
-            continue;
-        }
-        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
-        let net: IpNet = object["spec"]["cidr"].as_str().unwrap().parse().unwrap();
-        for (other, taken) in live.iter().filter(|(other, _)| **other != name) {
-            if taken.contains(&net) || net.contains(taken) {
-                overlaps.push(format!("{name} {net} and {other} {taken}"));
+    }
+    let mut found = Vec::new();
+    for (name, entries) in &objects {
+        for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| entry["verb"] != "delete") {
+            let (came, from) = (time(entry, "requestReceivedTimestamp"), time(entry, "stageTimestamp"));
+            // All but those that were over before this one came.
+            let others =
+                entries.iter().enumerate().filter(|(n, e)| *n != at && time(e, "stageTimestamp") >= came);
+            let until = others.map(|(_, other)| time(other, "requestReceivedTimestamp")).min();
+            if until.as_ref().is_none_or(|until| *until > from) {
+                let said =
+                    |value| Said { name: name.clone(), value, from: from.clone(), until: until.clone() };
+                found.extend(values(&entry["responseObject"]).into_iter().map(said));
             }
         }
-        live.insert(name, net);
     }
-    overlaps
+    found
+}
+
+/// Each two of them at the same time that are in each other's way.
+fn clashes<T: Display>(all: &[Said<T>], clash: impl Fn(&T, &T) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, one) in all.iter().enumerate() {
+        let others =
+            all[at + 1..].iter().filter(|other| one.overlaps(other) && clash(&one.value, &other.value));
+        let say = |other: &Said<T>| format!("{} {} and {} {}", one.name, one.value, other.name, other.value);
+        found.extend(others.map(say));
+    }
+    found
+}
+
+/// The pairs of Services that ever recorded one address at the same time.
+pub fn double_owners(cluster: &Cluster) -> Vec<String> {
+    let addresses = |service: &Value| -> Vec<String> {
+        let ingress = service["status"]["loadBalancer"]["ingress"].as_array();
+        ingress.into_iter().flatten().filter_map(|i| i["ip"].as_str()).map(str::to_owned).collect()
+    };
+    let all = said(cluster, "services", addresses);
+    assert!(!all.is_empty(), "the audit log names no address");
+    clashes(&all, |one, other| one == other)
+}
+
+/// The pairs of blocks that ever shared an address at the same time.
+pub fn overlapping_blocks(cluster: &Cluster) -> Vec<String> {
+    let net =
+        |block: &Value| -> Vec<IpNet> { vec![block["spec"]["cidr"].as_str().unwrap().parse().unwrap()] };
+    let all = said(cluster, "addressblocks", net);
+    assert!(!all.is_empty(), "the audit log names no block");
+    clashes(&all, |one, other| one.contains(other) || other.contains(one))
 }

@@ -192,8 +192,7 @@ fn killing_controllers_while_nodes_ask_and_give_back_never_makes_two_blocks_shar
         let batch: String = nodes.iter().enumerate().map(ask).collect();
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| cluster.apply(&batch));
-            let before = blocks(&cluster);
-            cluster.until("the round has begun", |c| blocks(c) != before);
+            cluster.until("the round has begun", |c| blocks(c) != held);
             cluster.shoot(running[round % 2]);
             asking.join().unwrap().unwrap();
         });

@@ -12,7 +12,8 @@ use serde_json::Value;
 /// One control plane at a time: each takes half a processor.
 static TURN: Mutex<()> = Mutex::new(());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A cold API server on a busy machine of two processors.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The controllers act as their own ServiceAccount, so that the shipped RBAC is what they get.
 const TOKENS: &str =
@@ -59,7 +60,7 @@ impl Cluster {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests").join(part);
             cluster.kubectl_ok(&["apply", "-k", folder.to_str().unwrap()]);
         }
-        cluster.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+        cluster.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"]);
         Some(cluster)
     }
 

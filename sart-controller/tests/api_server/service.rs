@@ -1,5 +1,6 @@
 //! Services from creation to release, as a user sees them.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::audit;
@@ -175,14 +176,22 @@ fn a_service_costs_three_writes_and_a_restart_none() {
     cluster.apply(&many).unwrap();
     let all = |c: &Cluster| c.list("bgpadvertisements").len() == 50 && c.list("addressclaims").len() == 50;
     cluster.until("all advertised", all);
+    let spent = |after: &BTreeMap<String, usize>, resource: &str| {
+        after.get(resource).unwrap_or(&0) - before.get(resource).unwrap_or(&0)
+    };
+    let parts_of = |after: &BTreeMap<String, usize>| {
+        ["services/status", "addressclaims", "bgpadvertisements"].map(|resource| spent(after, resource))
+    };
+    // The audit log has a write after those who watch have it.
+    let logged = |c: &Cluster| parts_of(&audit::by_resource(c)).iter().all(|count| *count >= 50);
+    cluster.until("the audit log has it all", logged);
     let after = audit::by_resource(&cluster);
-    let spent = |resource: &str| after.get(resource).unwrap_or(&0) - before.get(resource).unwrap_or(&0);
-    let parts = ["services/status", "addressclaims", "bgpadvertisements"].map(spent);
+    let parts = parts_of(&after);
     println!("writes for 50 Services: status {}, claims {}, advertisements {}", parts[0], parts[1], parts[2]);
     assert_eq!(parts, [50, 50, 50]);
     let others: Vec<&String> = after
         .keys()
-        .filter(|r| spent(r) > 0 && !r.starts_with("services/") && !r.contains("claims"))
+        .filter(|r| spent(&after, r) > 0 && !r.starts_with("services/") && !r.contains("claims"))
         .collect();
     assert_eq!(others, ["bgpadvertisements"], "{before:?} {after:?}");
     cluster.kill(first);
@@ -191,6 +200,7 @@ fn a_service_costs_three_writes_and_a_restart_none() {
     cluster.apply(&service("sentinel", "{}", "")).unwrap();
     has(&cluster, "sentinel", &["10.0.1.50"]);
     cluster.until("sentinel advertised", |c| c.list("bgpadvertisements").len() == 51);
+    cluster.until("the audit log has it", |c| audit::writes(c).len() >= total + 3);
     assert_eq!(audit::writes(&cluster).len() - total, 3, "only the sentinel was written after the restart");
 }
 
