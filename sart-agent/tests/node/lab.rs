@@ -11,7 +11,7 @@ use sart_testkit::{Frr, Namespace, Process, wait_for};
 use serde_json::Value;
 
 /// A cold API server on a busy machine of two processors.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// The node's address on the link to the router.
 pub const NODE: &str = "169.254.1.2";
 
@@ -79,7 +79,7 @@ impl Lab {
         lab.programs.kube = kube;
         lab.control_plane()?;
         lab.kubectl(&["apply", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests/crd")])?;
-        lab.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"])?;
+        lab.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"])?;
         Ok(Ok(lab))
     }
 
