@@ -62,8 +62,7 @@ fn time(entry: &Value, field: &str) -> String {
 }
 
 /// What the objects of a kind said at one time or another.
-fn said<T>(cluster: &Cluster, resource: &str, values: impl Fn(&Value) -> Vec<T>) -> Vec<Said<T>> {
-    let log = std::fs::read_to_string(cluster.audit_log()).unwrap_or_default();
+fn said<T>(log: &str, resource: &str, values: impl Fn(&Value) -> Vec<T>) -> Vec<Said<T>> {
     let mut objects: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for entry in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         let done = entry["responseStatus"]["code"].as_u64().is_some_and(|code| code < 300);
@@ -103,13 +102,21 @@ fn clashes<T: Display>(all: &[Said<T>], clash: impl Fn(&T, &T) -> bool) -> Vec<S
     found
 }
 
+fn read(cluster: &Cluster) -> String {
+    std::fs::read_to_string(cluster.audit_log()).unwrap()
+}
+
 /// The pairs of Services that ever recorded one address at the same time.
 pub fn double_owners(cluster: &Cluster) -> Vec<String> {
+    owners_in(&read(cluster))
+}
+
+fn owners_in(log: &str) -> Vec<String> {
     let addresses = |service: &Value| -> Vec<String> {
         let ingress = service["status"]["loadBalancer"]["ingress"].as_array();
         ingress.into_iter().flatten().filter_map(|i| i["ip"].as_str()).map(str::to_owned).collect()
     };
-    let all = said(cluster, "services", addresses);
+    let all = said(log, "services", addresses);
     assert!(!all.is_empty(), "the audit log names no address");
     clashes(&all, |one, other| one == other)
 }
@@ -118,7 +125,31 @@ pub fn double_owners(cluster: &Cluster) -> Vec<String> {
 pub fn overlapping_blocks(cluster: &Cluster) -> Vec<String> {
     let net =
         |block: &Value| -> Vec<IpNet> { vec![block["spec"]["cidr"].as_str().unwrap().parse().unwrap()] };
-    let all = said(cluster, "addressblocks", net);
+    let all = said(&read(cluster), "addressblocks", net);
     assert!(!all.is_empty(), "the audit log names no block");
     clashes(&all, |one, other| one.contains(other) || other.contains(one))
+}
+
+#[test]
+fn two_services_clash_that_have_an_address_at_once_and_not_one_after_the_other() {
+    // From and until are seconds of one minute.
+    let request = |verb: &str, name: &str, (from, until): (u8, u8), addresses: &[&str]| {
+        let at = |second: u8| format!("2026-01-01T00:00:{second:02}.000000Z");
+        let ingress: Vec<Value> = addresses.iter().map(|ip| serde_json::json!({ "ip": ip })).collect();
+        let entry = serde_json::json!({
+            "verb": verb, "objectRef": {"resource": "services", "name": name}, "responseStatus": {"code": 200},
+            "requestReceivedTimestamp": at(from), "stageTimestamp": at(until),
+            "responseObject": {"status": {"loadBalancer": {"ingress": ingress}}},
+        });
+        format!("{entry}\n")
+    };
+    let a = request("patch", "a", (1, 2), &["10.0.1.0"]);
+    let b = |times| request("patch", "b", times, &["10.0.1.0"]);
+    assert_eq!(owners_in(&(a.clone() + &b((3, 4)))), ["a 10.0.1.0 and b 10.0.1.0"]);
+    for ended in [request("delete", "a", (3, 6), &["10.0.1.0"]), request("patch", "a", (3, 6), &[])] {
+        // The log has the end of the first one behind the write that was made because of it.
+        assert!(owners_in(&(a.clone() + &b((4, 5)) + &ended)).is_empty());
+        let early = b((2, 3)) + &ended.replace(":03.", ":05.");
+        assert_eq!(owners_in(&(a.clone() + &early)), ["a 10.0.1.0 and b 10.0.1.0"]);
+    }
 }
