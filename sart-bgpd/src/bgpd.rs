@@ -3,6 +3,7 @@
 //! One task owns the [`sart_bgp::speaker::Speaker`]. Connection, dial and listener tasks send it events over one bounded
 //! channel; API calls reach it as closures over another; what it sends leaves through one bounded queue per connection.
 
+pub mod allocator;
 pub mod api;
 pub mod args;
 pub mod connection;

@@ -22,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::allocator::AllocatorError;
 use super::api::Api;
 use super::args::Args;
 use super::dial::SocketOptions;
@@ -73,12 +74,12 @@ impl StartError {
     }
 }
 
-/// Runs the daemon until SIGTERM or SIGINT.
-pub async fn run(args: Args) -> ExitCode {
+/// Runs the daemon until SIGTERM or SIGINT; `allocator` tells how its memory is given out.
+pub async fn run(args: Args, allocator: Result<(), AllocatorError>) -> ExitCode {
     if let Some(path) = &args.replay {
         return replay(path);
     }
-    match try_run(args).await {
+    match try_run(args, allocator).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&error);
@@ -112,13 +113,16 @@ fn say(error: &StartError) {
     eprintln!("sart-bgpd: {error}");
 }
 
-async fn try_run(args: Args) -> Result<(), StartError> {
+async fn try_run(args: Args, allocator: Result<(), AllocatorError>) -> Result<(), StartError> {
     // Everything that can be wrong with the command line and the file is found before anything is touched.
     let first = first_config(&args)?;
     let api_path = socket_path(&args.api)?;
     sart_telemetry::logs::init(&log_options(&args, first.log_level.as_deref()))?;
     for warning in args.ignored().iter().chain(&first.warnings) {
         tracing::warn!("{warning}");
+    }
+    if let Err(error) = allocator {
+        tracing::warn!("{error}");
     }
     let metrics = Metrics::default();
     let health = Health::new();

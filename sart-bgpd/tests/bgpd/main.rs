@@ -1,6 +1,8 @@
 //! The speaker daemon against FRR and a raw peer, in network namespaces. Needs root and FRR; says so and skips without.
 
 #[cfg(test)]
+mod allocator;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod faults;
