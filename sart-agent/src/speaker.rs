@@ -2,6 +2,7 @@
 //! engine what it runs. After any loss it applies the whole order again at once; it never decides what to announce.
 
 mod message;
+mod paths;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tracing::{info, warn};
 
+use self::paths::PathStream;
 use crate::engine::SpeakerOrder;
 use crate::event::{Event, SpeakerEvent};
 use crate::metrics::Metrics;
@@ -98,6 +100,8 @@ impl SpeakerClient {
         *connected = true;
         let sessions = client.watch_neighbors(WatchNeighborsRequest {}).await;
         let mut sessions = sessions.map_err(|status| self.failed("WatchNeighbors", status))?.into_inner();
+        let stream = PathStream::open(&mut client).await;
+        let mut stream = stream.map_err(|status| self.failed("StreamPaths", status))?;
         self.orders.mark_changed();
         loop {
             tokio::select! {
@@ -106,7 +110,7 @@ impl SpeakerClient {
                     if order.is_err() {
                         return Ok(());
                     }
-                    self.follow(&mut client, &mut applied).await?;
+                    self.follow((&mut client, &mut stream), &mut applied).await?;
                 }
                 event = sessions.message() => {
                     let event = event.map_err(|status| self.failed("WatchNeighbors", status))?;
@@ -159,7 +163,11 @@ impl SpeakerClient {
     }
 
     /// Brings the speaker to the newest order by the smallest call that does it.
-    async fn follow(&mut self, client: &mut Client, applied: &mut Applied) -> Result<(), SpeakerError> {
+    async fn follow(
+        &mut self,
+        (client, stream): (&mut Client, &mut PathStream),
+        applied: &mut Applied,
+    ) -> Result<(), SpeakerError> {
         let Some(order) = self.orders.borrow_and_update().clone() else { return Ok(()) };
         let wanted = &order.plan;
         let refused = applied.refused.as_ref().is_some_and(|(config, _)| *config == wanted.config);
@@ -167,7 +175,7 @@ impl SpeakerClient {
             self.configure(client, applied, &order).await?;
         }
         if applied.paths.as_ref() != Some(&wanted.paths) {
-            self.update(client, applied, &wanted.paths).await?;
+            self.update(stream, applied, &wanted.paths).await?;
         }
         if let Some(since) = order.since {
             self.metrics.endpoint_to_ack.observe(since.elapsed().as_secs_f64());
@@ -217,7 +225,7 @@ impl SpeakerClient {
 
     async fn update(
         &self,
-        client: &mut Client,
+        stream: &mut PathStream,
         applied: &mut Applied,
         wanted: &Paths,
     ) -> Result<(), SpeakerError> {
@@ -235,8 +243,8 @@ impl SpeakerClient {
                 .map(message::local_path)
                 .collect(),
         };
-        let done = call(client.update_paths(timed(request))).await;
-        let done = done.map_err(|status| self.failed("UpdatePaths", status))?;
+        let done = stream.update(request).await;
+        let done = done.map_err(|status| self.failed("StreamPaths", status))?;
         self.metrics.paths_changed.inc_by(u64::from(done.changed));
         applied.paths = Some(wanted.clone());
         Ok(())
@@ -280,8 +288,12 @@ fn timed<T>(message: T) -> tonic::Request<T> {
 
 /// The deadline travels with the request; this one holds even if the speaker hangs.
 async fn call<T>(answer: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Status> {
+    in_time(answer).await.map(tonic::Response::into_inner)
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     match tokio::time::timeout(CALL_TIMEOUT, answer).await {
-        Ok(answer) => answer.map(tonic::Response::into_inner),
+        Ok(answer) => answer,
         Err(_) => Err(Status::deadline_exceeded("no answer within 5 s")),
     }
 }

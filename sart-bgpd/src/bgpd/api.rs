@@ -2,6 +2,7 @@
 
 mod filter;
 mod from_proto;
+mod paths;
 mod policy;
 mod session;
 mod to_proto;
@@ -17,7 +18,7 @@ use sart_bgp::speaker::{Speaker, Table};
 use sart_rpc::v1;
 use sart_rpc::v1::bgp_service_server::BgpService;
 use sart_telemetry::logs::{self, LogError};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use self::filter::RowFilter;
 use super::leave;
@@ -86,6 +87,7 @@ impl BgpService for Api {
     type WatchNeighborsStream = WatchStream<v1::NeighborEvent>;
     type WatchBestPathsStream = WatchStream<v1::BestPathEvent>;
     type ListPathsStream = WatchStream<v1::Path>;
+    type StreamPathsStream = WatchStream<v1::UpdatePathsResponse>;
 
     async fn get_global(&self, _: Request<v1::GetGlobalRequest>) -> Result<Response<v1::Global>, Status> {
         let global =
@@ -244,12 +246,14 @@ impl BgpService for Api {
         &self,
         request: Request<v1::UpdatePathsRequest>,
     ) -> Result<Response<v1::UpdatePathsResponse>, Status> {
-        let request = request.into_inner();
-        let upserts = from_proto::paths(&request.upserts)?;
-        let withdrawals = from_proto::prefixes("withdrawals", &request.withdrawals)?;
-        let call = move |speaker: &mut Speaker, now| speaker.update_paths(upserts, &withdrawals, now);
-        let updated = self.handle.call(call).await.map_err(stopped)?.map_err(refused)?;
-        Ok(Response::new(v1::UpdatePathsResponse { changed: updated.changed, unknown: updated.unknown }))
+        paths::update(&self.handle, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn stream_paths(
+        &self,
+        requests: Request<Streaming<v1::UpdatePathsRequest>>,
+    ) -> Result<Response<Self::StreamPathsStream>, Status> {
+        Ok(Response::new(paths::answers(self.handle.clone(), requests.into_inner())))
     }
 
     async fn get_policy(

@@ -76,7 +76,7 @@ pub fn far(n: usize) -> String {
 pub struct Sart {
     pub process: Process,
     runtime: Runtime,
-    client: Client,
+    pub client: Client,
     pub folder: TempDir,
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use futures::{StreamExt as _, TryStreamExt as _};
 use sart_rpc::v1::{self, SessionState::Established};
 use sart_testkit::wait::wait_for_eq_stable;
-use sart_testkit::{missing_with_frr, wait_for};
+use sart_testkit::{missing, missing_with_frr, wait_for};
 
 use crate::fixture::{Fabric, LIMIT, Sart, config, far, global, near, neighbor, path, wait_prefixes};
 use crate::needs;
@@ -37,6 +38,55 @@ fn a_path_given_before_the_session_is_up_arrives_and_a_withdrawal_leaves() {
     wait_prefixes(&frr, "ipv4", &["10.0.1.1/32"]);
     assert_eq!(sart.withdraw("10.0.1.0/32").unknown, 1);
     assert_eq!(sart.neighbor(0).prefixes_sent, 1);
+}
+
+/// Sends these changes as one stream and takes in what comes back.
+fn stream(sart: &mut Sart, changes: Vec<v1::UpdatePathsRequest>) -> Vec<Result<(u32, u32), tonic::Status>> {
+    let mut client = sart.client.clone();
+    sart.block_on(async move {
+        let answers = client.stream_paths(futures::stream::iter(changes)).await.unwrap().into_inner();
+        answers.map_ok(|answer| (answer.changed, answer.unknown)).collect().await
+    })
+}
+
+#[test]
+fn a_stream_of_changes_is_answered_in_its_order_and_a_refused_one_ends_it() {
+    needs!(missing());
+    let fabric = Fabric::new("stream", 1);
+    let mut sart = Sart::start(&fabric.sart, &[]);
+    sart.apply(&config(&[neighbor(0)], &[]));
+    let change = |upserts: &[&str], withdrawals: &[&str]| v1::UpdatePathsRequest {
+        upserts: upserts.iter().map(|prefix| path(prefix, &[])).collect(),
+        withdrawals: withdrawals.iter().map(ToString::to_string).collect(),
+    };
+    let good = [
+        change(&["10.0.1.0/32", "10.0.1.1/32"], &[]),
+        change(&["10.0.1.2/32"], &["10.0.1.0/32", "10.0.1.9/32"]),
+        change(&["10.0.1.2/32"], &[]),
+    ];
+    let answers = stream(&mut sart, good.to_vec());
+    let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+    assert_eq!(answers, [(2, 0), (2, 1), (0, 0)]);
+    let held = |sart: &mut Sart| -> Vec<String> {
+        sart.paths(v1::Table::Local, 0).into_iter().map(|path| path.prefix).collect()
+    };
+    assert_eq!(held(&mut sart), ["10.0.1.1/32", "10.0.1.2/32"], "the end of a stream withdraws nothing");
+
+    let bad = [
+        change(&["10.0.1.3/32"], &[]),
+        change(&["10.0.1.4/32"], &["10.0.1/32"]),
+        change(&["10.0.1.5/32"], &[]),
+    ];
+    let answers = stream(&mut sart, bad.to_vec());
+    assert_eq!(answers.len(), 2);
+    assert_eq!(*answers[0].as_ref().unwrap(), (1, 0));
+    let refusal = answers[1].as_ref().unwrap_err();
+    assert_eq!(refusal.code(), tonic::Code::InvalidArgument);
+    assert!(
+        refusal.message().contains("withdrawals") && refusal.message().contains("10.0.1/32"),
+        "{refusal}"
+    );
+    assert_eq!(held(&mut sart), ["10.0.1.1/32", "10.0.1.2/32", "10.0.1.3/32"]);
 }
 
 #[test]

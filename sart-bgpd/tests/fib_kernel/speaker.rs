@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 type Watcher = mpsc::UnboundedSender<Result<BestPathEvent, Status>>;
@@ -119,6 +119,7 @@ struct Service(Arc<Mutex<Table>>);
 impl BgpService for Service {
     type WatchNeighborsStream = Events<NeighborEvent>;
     type ListPathsStream = Events<Path>;
+    type StreamPathsStream = Events<UpdatePathsResponse>;
     type WatchBestPathsStream = UnboundedReceiverStream<Result<BestPathEvent, Status>>;
 
     async fn watch_best_paths(
@@ -231,6 +232,12 @@ impl BgpService for Service {
         &self,
         _: Request<UpdatePathsRequest>,
     ) -> Result<Response<UpdatePathsResponse>, Status> {
+        Err(Status::unimplemented("best paths only"))
+    }
+    async fn stream_paths(
+        &self,
+        _: Request<Streaming<UpdatePathsRequest>>,
+    ) -> Result<Response<Self::StreamPathsStream>, Status> {
         Err(Status::unimplemented("best paths only"))
     }
     async fn list_paths(

@@ -1494,6 +1494,35 @@ pub mod bgp_service_client {
                 .insert(GrpcMethod::new("sart.v1.BgpService", "UpdatePaths"));
             self.inner.unary(req, path, codec).await
         }
+        /// The same for a caller that has many changes to make, one after the other: each request is applied in one pass and
+        /// answered in its turn. A refused one changes nothing and ends the stream with its status; those before it stay. The end of
+        /// the stream withdraws nothing.
+        pub async fn stream_paths(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::UpdatePathsRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::UpdatePathsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sart.v1.BgpService/StreamPaths",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sart.v1.BgpService", "StreamPaths"));
+            self.inner.streaming(req, path, codec).await
+        }
         /// Sets, policies and what each neighbour's chains are in force.
         pub async fn get_policy(
             &mut self,
@@ -1772,6 +1801,22 @@ pub mod bgp_service_server {
             request: tonic::Request<super::UpdatePathsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::UpdatePathsResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the StreamPaths method.
+        type StreamPathsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::UpdatePathsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The same for a caller that has many changes to make, one after the other: each request is applied in one pass and
+        /// answered in its turn. A refused one changes nothing and ends the stream with its status; those before it stay. The end of
+        /// the stream withdraws nothing.
+        async fn stream_paths(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::UpdatePathsRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::StreamPathsStream>,
             tonic::Status,
         >;
         /// Sets, policies and what each neighbour's chains are in force.
@@ -2499,6 +2544,54 @@ pub mod bgp_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sart.v1.BgpService/StreamPaths" => {
+                    #[allow(non_camel_case_types)]
+                    struct StreamPathsSvc<T: BgpService>(pub Arc<T>);
+                    impl<
+                        T: BgpService,
+                    > tonic::server::StreamingService<super::UpdatePathsRequest>
+                    for StreamPathsSvc<T> {
+                        type Response = super::UpdatePathsResponse;
+                        type ResponseStream = T::StreamPathsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::UpdatePathsRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BgpService>::stream_paths(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StreamPathsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
