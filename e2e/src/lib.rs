@@ -5,7 +5,6 @@
 //! undo it. Nothing here may touch what another lab, or the host, owns.
 
 pub mod artifacts;
-pub mod audit;
 pub mod clean;
 pub mod demo;
 pub mod exec;
@@ -18,3 +17,4 @@ pub mod trials;
 pub mod wait;
 
 pub use lab::{Lab, Options};
+pub use sart_testkit::audit;

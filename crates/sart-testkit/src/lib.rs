@@ -1,12 +1,14 @@
 //! Real peers and real kernels for tests and benches: network namespaces, FRR, BIRD, GoBGP, a BGP peer that says exactly
-//! what it is told, and one that floods and counts.
+//! what it is told, and one that floods and counts. And the judge of what a real API server recorded.
 //! Everything made here is removed when its value is dropped, also when a test fails.
 
+pub mod audit;
 pub mod bird;
 pub mod flood;
 pub mod frr;
 pub mod gobgp;
 pub mod heard;
+pub mod judge;
 pub mod load;
 pub mod netns;
 pub mod process;

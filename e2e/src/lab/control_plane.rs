@@ -67,6 +67,8 @@ fn api_server(layout: &Layout, address: &str, services: &str) -> Vec<String> {
         ("allow-privileged", "true"),
         ("kubelet-preferred-address-types", "InternalIP"),
         ("audit-log-mode", "blocking"),
+        // The judge of addresses must see all of it: a log of 100 MB would be begun anew.
+        ("audit-log-maxsize", "10000"),
     ]);
     args.extend([
         path("service-account-key-file", &pki.join("sa.key")),

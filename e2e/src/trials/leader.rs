@@ -5,11 +5,12 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use sart_testkit::judge::services;
 use serde_json::{Value, json};
 
-use super::audit::services::double_owners;
 use super::sart::{SYSTEM, ingress, kill_everywhere, rolled_out};
 use crate::Lab;
+use crate::audit::Mark;
 use crate::exec;
 use crate::wait::{Patience, until};
 
@@ -31,7 +32,7 @@ pub(super) fn kill(lab: &Lab) -> Result<String> {
     kubectl.run(&["delete", "namespace", NAMESPACE, "--timeout=120s"])?;
     let leaders = outcome?;
     none_leaks(lab)?;
-    let double = double_owners(&lab.layout.file("audit.log"))?;
+    let double = services::verdict(Mark::beginning(&lab.layout.file("audit.log")).open()?)?.doubles;
     ensure!(double.is_empty(), "addresses with two owners: {}", double.join("; "));
     kubectl.run(&["-n", SYSTEM, "scale", CONTROLLER, "--replicas=1"])?;
     Ok(format!("{SERVICES} Services, leaders killed: {}; no double owner, no leak", leaders.join(", ")))

@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use sart_testkit::judge::{self, Verdict};
 use serde_json::Value;
 
 use self::holders::{Looks, watch};
 use self::residue::Residue;
-use super::audit::pods::double_holders;
 use super::sart::{kill_everywhere, make_namespace, nodes, running_everywhere};
+use crate::audit::Mark;
 use crate::lab::topology::{SPINES, ipv6};
 use crate::progress::say;
 use crate::wait::{Patience, until};
@@ -67,10 +68,11 @@ pub(super) fn churn(lab: &Lab) -> Result<String> {
     let left = left?;
     let internals = lab.topology.nodes.iter();
     let internals =
-        internals.flat_map(|node| [node.internal().to_string(), ipv6::internal(node).to_string()]).collect();
-    let (writes, double) = double_holders(&lab.layout.file("audit.log"), &internals)?;
-    ensure!(double.is_empty(), "addresses with two holders: {}", double.join("; "));
-    Ok(format!("{ran}; {writes} addresses in the audit log without a double; left: {left}"))
+        internals.flat_map(|node| [node.internal().into(), ipv6::internal(node).into()]).collect();
+    let log = Mark::beginning(&lab.layout.file("audit.log")).open()?;
+    let Verdict { records, doubles, .. } = judge::pods::verdict(log, &internals)?;
+    ensure!(doubles.is_empty(), "addresses with two holders: {}", doubles.join("; "));
+    Ok(format!("{ran}; {records} addresses in the audit log without a double; left: {left}"))
 }
 
 /// The waves, with somebody who looks at the kernels all the time.

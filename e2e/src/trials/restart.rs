@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::audit::services::service_writes;
+use super::audit::service_writes;
 use super::sart::{kill_everywhere, node_conditions, nodes, rolled_out};
 use crate::Lab;
 use crate::audit::Mark;

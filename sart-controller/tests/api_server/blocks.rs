@@ -61,7 +61,8 @@ fn uid(cluster: &Cluster, block: &str) -> String {
 }
 
 fn start() -> Option<Cluster> {
-    let cluster = Cluster::start()?;
+    let mut cluster = Cluster::start()?;
+    cluster.watch_blocks();
     cluster.apply(&(POOLS.to_owned() + &node("n1") + &node("n2") + &node("n3"))).unwrap();
     Some(cluster)
 }

@@ -19,8 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const TOKENS: &str =
     "admin,admin,1,system:masters\ncontroller,system:serviceaccount:kube-system:sart-controller,2\n";
 const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived, ResponseStarted]\n\
-rules:\n- level: RequestResponse\n  verbs: [create, update, patch, delete]\n  resources:\n  - group: \"\"\n    \
+rules:\n- level: RequestResponse\n  verbs: [create, update, patch, delete, deletecollection]\n  resources:\n  - group: \"\"\n    \
 resources: [services, services/status]\n  - group: sart.terassyi.net\n  - group: events.k8s.io\n- level: None\n";
+
+/// Every AddressBlock.
+const BLOCKS: &str = "/apis/sart.terassyi.net/v1alpha2/addressblocks";
 
 /// A control plane.
 pub struct Cluster {
@@ -89,7 +92,7 @@ impl Cluster {
              --service-account-issuer https://kubernetes.default --service-account-key-file {key} \
              --service-account-signing-key-file {key} --token-auth-file {} --authorization-mode RBAC \
              --cert-dir {} --bind-address 127.0.0.1 --advertise-address 192.0.2.10 --endpoint-reconciler-type none \
-             --audit-policy-file {} --audit-log-path {} --audit-log-mode blocking",
+             --audit-policy-file {} --audit-log-path {} --audit-log-mode blocking --audit-log-maxsize 10000",
             self.path("tokens.csv"),
             self.path("certs"),
             self.path("audit.yaml"),
@@ -105,7 +108,7 @@ impl Cluster {
     fn spawn_kube(&mut self, component: &str, flags: &str) {
         let mut command = self.inside(&self.component(component));
         command.args(flags.split_whitespace());
-        self.spawn(component, command);
+        self.spawn(component, command, Stdio::null());
     }
 
     /// The program under the name of one component: by that name it knows what to be.
@@ -133,12 +136,29 @@ impl Cluster {
             .arg(format!("--http-port={}", self.next_port))
             .env("KUBECONFIG", self.kubeconfig("controller"))
             .env("RUST_LOG", "info");
-        self.spawn(name, command)
+        self.spawn(name, command, Stdio::null())
     }
 
-    fn spawn(&mut self, name: &str, mut command: Command) -> usize {
+    /// Has every change of the AddressBlocks from now on written down, one event of a watch a line.
+    pub fn watch_blocks(&mut self) {
+        let now: Value = serde_json::from_str(&self.kubectl_ok(&["get", "--raw", BLOCKS])).unwrap();
+        let version = now["metadata"]["resourceVersion"].as_str().unwrap();
+        let watch = format!("{BLOCKS}?watch=true&resourceVersion={version}");
+        let mut command = self.inside(&self.component("kubectl"));
+        command.args(["--kubeconfig", &self.kubeconfig("admin"), "get", "--raw", &watch]);
+        let told = std::fs::File::create(self.blocks_watch()).unwrap();
+        self.spawn("watch", command, told.into());
+    }
+
+    /// Where [`Self::watch_blocks`] writes.
+    pub fn blocks_watch(&self) -> String {
+        self.path("blocks.watch")
+    }
+
+    /// Starts a program whose messages are kept.
+    fn spawn(&mut self, name: &str, mut command: Command, stdout: Stdio) -> usize {
         let log = std::fs::File::create(self.path(&format!("{name}.log"))).unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.stdin(Stdio::null()).stdout(stdout).stderr(log);
         self.children.push(command.spawn().unwrap());
         self.children.len() - 1
     }

@@ -40,7 +40,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ),
     ("sart-controller", 3, &["sart-api", "sart-ipam", "sart-telemetry"]),
     ("sart-testkit", 4, &[]),
-    ("e2e", 4, &[]),
+    ("e2e", 4, &["sart-testkit"]),
     ("bgp-bench", 4, &["e2e", "sart-testkit", "sart-rpc"]),
     ("lb-bench", 4, &["e2e"]),
     ("sart-bgp-fuzz", 4, &["sart-bgp"]),

@@ -1,30 +1,31 @@
 //! Pods: one holds an address from the status that names it until it has ended or its node has deleted it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::io::BufRead;
+use std::net::IpAddr;
 
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Change, Deed, addresses, answer, judged};
+use super::{Change, Deed, Verdict, addresses, answer, of_log};
 use crate::audit::Event;
 
 /// Who deletes the pods of a node that has gone (kube-controller-manager).
 const COLLECTOR: &str = "system:serviceaccount:kube-system:pod-garbage-collector";
 
-/// Statuses with an address, and two holders at once, each in a sentence. Pods on their node's own address are left out.
-pub(in super::super) fn double_holders(
-    log: &Path,
-    of_nodes: &BTreeSet<String>,
-) -> Result<(usize, Vec<String>)> {
-    judged(log, |event| {
+/// Judges the pods, but for those on the address of their own node (`of_nodes`).
+///
+/// # Errors
+/// If a line is no Event, an answer lacks what says who held what (see the log's policy), or none names an address.
+pub fn verdict(log: impl BufRead, of_nodes: &BTreeSet<IpAddr>) -> Result<Verdict> {
+    of_log(log, |event| {
         let deed = deed(event, of_nodes)?;
-        Some(deed.and_then(|(pod, deed)| Ok(vec![Change::new(event, pod, pod, deed)?])))
+        Some(deed.and_then(|(pod, deed)| Ok(vec![Change::of(event, pod, pod, deed)?])))
     })
 }
 
 /// The user's deletion only asks; the kubelet's comes when the sandbox is gone, the collector's when the node is.
-fn deed<'a>(event: &'a Event, of_nodes: &BTreeSet<String>) -> Option<Result<(&'a Value, Deed)>> {
+fn deed<'a>(event: &'a Event, of_nodes: &BTreeSet<IpAddr>) -> Option<Result<(&'a Value, Deed)>> {
     let pod = answer(event, "pods")?;
     match (event.text("/verb")?, event.text("/objectRef/subresource")) {
         ("delete", None) => {
@@ -32,29 +33,29 @@ fn deed<'a>(event: &'a Event, of_nodes: &BTreeSet<String>) -> Option<Result<(&'a
             let is_final = user.starts_with("system:node:") || user == COLLECTOR;
             is_final.then(|| pod.map(|pod| (pod, Deed::Gone)))
         }
-        ("patch" | "update", Some("status")) => Some(pod.map(|pod| (pod, Deed::Holds(held(pod, of_nodes))))),
+        ("patch" | "update", Some("status")) => Some(pod.and_then(|pod| Ok((pod, held(pod, of_nodes)?)))),
         _ => None,
     }
 }
 
-fn held(pod: &Value, of_nodes: &BTreeSet<String>) -> Vec<String> {
+fn held(pod: &Value, of_nodes: &BTreeSet<IpAddr>) -> Result<Deed> {
     if matches!(pod.pointer("/status/phase").and_then(Value::as_str), Some("Succeeded" | "Failed")) {
-        return Vec::new();
+        return Ok(Deed::Holds(Vec::new()));
     }
-    let mut addresses = addresses(pod.pointer("/status/podIPs"));
-    addresses.retain(|address| !of_nodes.contains(address));
-    addresses
+    let mut addresses = addresses(pod.pointer("/status/podIPs"))?;
+    addresses.retain(|address| !of_nodes.contains(&address.addr()));
+    Ok(Deed::Holds(addresses))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::tests::{event, object};
+    use super::super::tests::{event, nets, object};
     use super::*;
 
     fn status(status: &Value) -> Deed {
-        let nodes = BTreeSet::from(["172.18.0.3".to_owned()]);
+        let nodes = BTreeSet::from(["172.18.0.3".parse().unwrap()]);
         let event = event("pods", "patch", Some("status"), &object("7", "p", status));
         deed(&event, &nodes).unwrap().unwrap().1
     }
@@ -62,7 +63,7 @@ mod tests {
     #[test]
     fn a_pod_holds_what_its_status_names_but_not_its_nodes_address() {
         let both = json!({"phase": "Running", "podIPs": [{"ip": "10.1.0.1"}, {"ip": "fd00::1"}]});
-        assert_eq!(status(&both), Deed::Holds(vec!["10.1.0.1".to_owned(), "fd00::1".to_owned()]));
+        assert_eq!(status(&both), Deed::Holds(nets(&["10.1.0.1", "fd00::1"])));
         for none in [json!({"phase": "Pending"}), json!({"podIPs": [{"ip": "172.18.0.3"}]})] {
             assert_eq!(status(&none), Deed::Holds(Vec::new()), "{none}");
         }
