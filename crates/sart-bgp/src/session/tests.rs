@@ -28,3 +28,23 @@ fn jitter_stays_between_three_quarters_and_the_whole_and_differs_between_seeds()
     assert!(draw(1).iter().all(|drawn| (48..=64).contains(&drawn.as_secs())));
     assert_ne!(draw(1), draw(3));
 }
+
+/// So a neighbor that is back is dialled after a third more than it was away, and a second, at most: the last pause is
+/// twice the one before, and each is at least three quarters of its length.
+#[test]
+fn the_pauses_between_dials_double_from_a_second_up_to_the_longest() {
+    for seed in 0..100 {
+        let (mut retry, mut now) = (Retry::new(seed), Duration::ZERO);
+        retry.now(now);
+        for whole in [1, 2, 4, 8, 16, 30, 30] {
+            assert_eq!(retry.deadline(true), Some(now));
+            assert!(retry.fire(true, now));
+            retry.dial_answered();
+            retry.failed(false, Duration::from_secs(30), now);
+            let next = retry.deadline(true).unwrap();
+            let whole = Duration::from_secs(whole);
+            assert!((whole * 3 / 4..=whole).contains(&(next - now)), "{:?} of {whole:?}", next - now);
+            now = next;
+        }
+    }
+}
