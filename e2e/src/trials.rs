@@ -2,6 +2,7 @@
 //! Each one leaves the lab as it found it, or says that it could not.
 
 mod agent;
+mod apidown;
 mod audit;
 mod families;
 mod leader;
@@ -58,6 +59,13 @@ pub const TRIALS: &[Trial] = &[
         shows: "killing the leading controller during 200 creations and deletions gives no VIP two owners and leaks none",
         needs_pods: false,
         run: leader::kill,
+    },
+    Trial {
+        name: "api-down",
+        shows: "while the API server hangs or is gone, pods start and start again with addresses claimed before, and leave; \
+                without the agent as well, DEL succeeds and ADD says to try again (lab up --dual)",
+        needs_pods: true,
+        run: apidown::down,
     },
     Trial {
         name: "pod-churn",

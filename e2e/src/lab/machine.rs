@@ -119,13 +119,24 @@ impl Machine {
     /// # Errors
     /// If it cannot be started.
     pub fn daemon(&self, name: &str, program: &Path, args: &[String]) -> Result<()> {
+        let mut command = self.daemon_command("", name, program, args);
+        exec::run(&mut command).with_context(|| format!("cannot start {name} on {}", self.name))
+    }
+
+    /// A command that waits for the end of its standard input and then starts the daemon.
+    pub fn daemon_later(&self, name: &str, program: &Path, args: &[String]) -> Command {
+        self.daemon_command("read -r _; ", name, program, args)
+    }
+
+    fn daemon_command(&self, first: &str, name: &str, program: &Path, args: &[String]) -> Command {
+        let script = format!("{first}log=$1; shift; exec setsid -f \"$@\" >>\"$log\" 2>&1 </dev/null");
         let mut command = self.command("sh");
         command
-            .args(["-c", "log=$1; shift; exec setsid -f \"$@\" >>\"$log\" 2>&1 </dev/null", "daemon"])
+            .args(["-c", &script, "daemon"])
             .arg(self.lab.log(&format!("{name}-{}", self.name)))
             .arg(program)
             .args(args);
-        exec::run(&mut command).with_context(|| format!("cannot start {name} on {}", self.name))
+        command
     }
 
     /// The machine's processes, seen from the host.

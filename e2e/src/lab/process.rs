@@ -38,6 +38,11 @@ impl Process {
         stat(self.pid).is_some_and(|stat| stat.start == self.start && stat.state != 'Z')
     }
 
+    /// Whether a signal has made it stand still: state T of proc_pid_stat(5).
+    pub fn stands_still(self) -> bool {
+        stat(self.pid).is_some_and(|stat| stat.start == self.start && stat.state == 'T')
+    }
+
     /// Its command line.
     pub fn command(self) -> String {
         let bytes = std::fs::read(proc(self.pid).join("cmdline")).unwrap_or_default();

@@ -2,7 +2,7 @@
 //! nothing is left when they are gone.
 
 mod holders;
-mod residue;
+pub(super) mod residue;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -26,7 +26,7 @@ type Counts = BTreeMap<String, usize>;
 
 /// Counts of every node.
 #[derive(Debug)]
-pub(super) struct Residue {
+pub(in crate::trials) struct Residue {
     nodes: BTreeMap<String, Held>,
 }
 
@@ -42,7 +42,7 @@ struct Held {
 
 impl Residue {
     /// Counts.
-    pub(super) fn of(lab: &Lab) -> Result<Self> {
+    pub(in crate::trials) fn of(lab: &Lab) -> Result<Self> {
         let held = |name: String| {
             let held = Held::of(&lab.machine(&name)?).with_context(|| format!("look at {name}"))?;
             Ok((name, held))
@@ -51,7 +51,7 @@ impl Residue {
     }
 
     /// An error if anything that goes with the pods differs from before.
-    pub(super) fn exceeds_nothing_of_pods(&self, before: &Self) -> Result<()> {
+    pub(in crate::trials) fn exceeds_nothing_of_pods(&self, before: &Self) -> Result<()> {
         self.compare(before, |name, now, was| same(name, &now.of_pods, &was.of_pods))
     }
 
