@@ -44,8 +44,14 @@ const AGENT: &str = "daemonset/sartd-agent";
 const LIMIT: Patience = Patience::once(Duration::from_secs(90));
 /// Longer than an ADD from a claimed block takes on a loaded machine, shorter than any wait for an API server.
 const PROMPT: Duration = Duration::from_secs(10);
-/// How long the plugin waits for what cannot come, in seconds.
-const SHORT: u64 = 6;
+/// How long the plugin waits for what cannot come, in seconds. The agent asks the API server about a pod that it does not know
+/// after 2 s, for at most 3 s.
+const UNKNOWN: u64 = 6;
+/// The same where the agent need not ask.
+const SHORT: u64 = 2;
+
+/// What the plugin says where no agent listens.
+const NOBODY: &str = "the sart agent of this node does not answer";
 
 /// Where it happens.
 struct Site<'a> {
@@ -63,6 +69,12 @@ struct Before {
     /// Of a pod that the API server knows.
     arguments: String,
 }
+
+/// Who was given what.
+type Given = Vec<(String, Ipv4Addr)>;
+
+/// The longest of our own ADDs, what they gave, the kubelet's pods, and when those ran.
+type Meanwhile = (Duration, Given, Vec<(&'static str, Inside)>, Duration);
 
 /// See the table of trials.
 pub(super) fn down(lab: &Lab) -> Result<String> {
@@ -108,7 +120,6 @@ impl Site<'_> {
         let bound: Vec<(&str, &str)> = LATE.iter().map(|name| (*name, self.worker.name.as_str())).collect();
         objects::bind(self.lab, &bound)?;
         let before = self.before()?;
-        let earlier = self.worker.inside(EARLY[0])?;
         let begun = Instant::now();
         let server = Away::still(&self.lab.layout, daemon(&self.control, API_SERVER)?)?;
         self.nobody_answers()?;
@@ -117,9 +128,7 @@ impl Site<'_> {
         }
         let ended = self.worker.kill_sandbox(EARLY[0])?;
         kubelet.over()?;
-        let (mut given, slowest) = self.add_at_once(&before)?;
-        let pods = self.started(&earlier)?;
-        let took = begun.elapsed();
+        let (slowest, mut given, pods, took) = self.meanwhile(&before, &ended, begun)?;
         let named = |(name, inside): &(&str, Inside)| ((*name).to_owned(), inside.address);
         given.extend(pods.iter().map(named));
         pre_claimed(&given, &before.blocks, &before.had)?;
@@ -176,47 +185,57 @@ impl Site<'_> {
         Container { id: format!("api-down-{number}"), pod: pod.to_owned() }
     }
 
-    /// Several ADDs at the same time for a pod that the API server had told of, and one for a pod of which nobody ever heard.
-    fn add_at_once(&self, before: &Before) -> Result<(Vec<(String, Ipv4Addr)>, Duration)> {
+    /// The kubelet's pods and our own calls at the same time, and beside them one for a pod of which nobody ever heard.
+    fn meanwhile(&self, before: &Before, ended: &str, begun: Instant) -> Result<Meanwhile> {
         let machine = &self.worker.machine;
-        let known = (0..DIRECT).map(|number| (Self::container(number, &before.arguments), None));
-        let unknown =
-            Self::container(DIRECT, &objects::named("nobody", "00000000-0000-0000-0000-000000000000"));
-        let calls: Vec<_> = known.chain([(unknown, Some(SHORT))]).collect();
-        for (container, _) in &calls {
-            container.prepare(machine)?;
-        }
+        let nobody = objects::named("nobody", "00000000-0000-0000-0000-000000000000");
+        let unknown = Self::container(DIRECT, &nobody);
+        unknown.prepare(machine)?;
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| call(machine, "ADD", &unknown, Some(UNKNOWN)));
+            let direct = self.add_at_once(before);
+            let pods = self.started(ended);
+            let took = begun.elapsed();
+            let ((given, slowest), pods) = (direct?, pods?);
+            let asked = asked.join().unwrap_or_else(|_| bail!("a call panicked"))?;
+            to_try_again(&asked).context("a pod of which nobody ever heard")?;
+            Ok((slowest, given, pods, took))
+        })
+    }
+
+    /// Several ADDs at the same time for a pod of which the API server had told.
+    fn add_at_once(&self, before: &Before) -> Result<(Given, Duration)> {
+        let machine = &self.worker.machine;
+        let containers: Vec<_> =
+            (0..DIRECT).map(|number| Self::container(number, &before.arguments)).collect();
+        containers.iter().try_for_each(|container| container.prepare(machine))?;
         let said = std::thread::scope(|scope| {
-            let call = |(of, patience): &(Container, Option<u64>)| {
-                let (of, patience) = (of.clone(), *patience);
-                scope.spawn(move || call(machine, "ADD", &of, patience))
-            };
-            let threads: Vec<_> = calls.iter().map(call).collect();
+            let call = |of| scope.spawn(move || call(machine, "ADD", of, None));
+            let threads: Vec<_> = containers.iter().map(call).collect();
             let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
             joined.map(|one| one.unwrap_or_else(|_| bail!("a call panicked"))).collect::<Result<Vec<_>>>()
         })?;
-        let (unknown, known) = said.split_last().context("nothing was called")?;
-        to_try_again(unknown).context("a pod of which nobody ever heard")?;
-        let mut addresses = Vec::new();
-        for ((container, _), said) in calls.iter().zip(known) {
+        let mut addresses = Given::new();
+        for (container, said) in containers.iter().zip(&said) {
             let address = given(said)?;
             ensure!(said.took < PROMPT, "ADD of {} took {:?}", container.id, said.took);
             let inside = self.worker.address(&container.netns())?;
             ensure!(inside == address, "{} was told {address} and has {inside}", container.id);
             addresses.push((container.id.clone(), address));
         }
-        Ok((addresses, known.iter().map(|said| said.took).max().unwrap_or_default()))
+        Ok((addresses, said.iter().map(|said| said.took).max().unwrap_or_default()))
     }
 
-    /// Waits until the kubelet has started the late pods, and the early one in another network than before.
-    fn started(&self, earlier: &Inside) -> Result<Vec<(&'static str, Inside)>> {
+    /// Waits until the kubelet has started the late pods, and the early one in another sandbox than before.
+    fn started(&self, ended: &str) -> Result<Vec<(&'static str, Inside)>> {
         let source = self.other.inside(PEER)?;
         let names = [EARLY[0]].into_iter().chain(LATE);
         names
             .map(|name| {
                 let inside = until(&format!("{name} runs and answers"), LIMIT, || {
+                    let sandboxes = self.worker.sandboxes(name)?;
+                    ensure!(sandboxes.len() == 1 && sandboxes[0] != ended, "its sandboxes are {sandboxes:?}");
                     let inside = self.worker.inside(name)?;
-                    ensure!(inside.network != earlier.network, "its network is the one from before");
                     self.other.get(&source.path, inside.address)?;
                     Ok(inside)
                 })?;
@@ -295,7 +314,7 @@ impl Site<'_> {
         self.answers_again()?;
         let away = begun.elapsed();
         let again = until("the agent gives addresses again", LIMIT, || {
-            given(&call(machine, "ADD", &refused, Some(SHORT))?)
+            given(&call(machine, "ADD", &refused, Some(UNKNOWN))?)
         })?;
         delete(machine, &refused)?;
         self.is_gone(&refused, again)?;
@@ -314,6 +333,7 @@ impl Site<'_> {
         let machine = &self.worker.machine;
         let add = call(machine, "ADD", refused, None)?;
         to_try_again(&add).context("without an agent")?;
+        ensure!(add.document["msg"] == NOBODY, "ADD without an agent said {}", add.document);
         ensure!(add.took < PROMPT, "ADD without an agent took {:?}", add.took);
         ensure!(!self.worker.has_link(&refused.netns())?, "a refused ADD left a link");
         let waiting = self.worker.intents()?;
@@ -352,7 +372,8 @@ impl Site<'_> {
         })
     }
 
-    /// Removes what the trial made, however far it came.
+    /// Removes what the trial made, however far it came. Who watches the API server comes back to it only after a back-off, the
+    /// longer the more often it has been away: the pods may stay for a while.
     fn clear(&self) -> Result<()> {
         self.answers_again()?;
         for number in 0..DIRECT + 3 {
@@ -361,7 +382,7 @@ impl Site<'_> {
             container.remove(&self.worker.machine)?;
         }
         let kubectl = self.lab.kubectl()?;
-        let words = ["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", "--timeout=120s"];
+        let words = ["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", "--timeout=300s"];
         kubectl.run(&words)?;
         kubectl.run(&["delete", "addresspool", &self.pool.name, "--ignore-not-found", "--timeout=60s"])?;
         self.lab.await_ready()

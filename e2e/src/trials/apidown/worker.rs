@@ -33,8 +33,6 @@ pub(super) struct Worker<'a> {
 pub(super) struct Inside {
     /// Its path on the node.
     pub(super) path: String,
-    /// Its inode, which tells it from an earlier one of the same pod.
-    pub(super) network: String,
     pub(super) address: Ipv4Addr,
 }
 
@@ -47,8 +45,7 @@ impl<'a> Worker<'a> {
     pub(super) fn inside(&self, pod: &str) -> Result<Inside> {
         let process = pod_process(&self.machine, NAMESPACE, pod)?;
         let path = format!("/proc/{process}/ns/net");
-        let network = exec::stdout(self.machine.command("readlink").arg(&path))?;
-        Ok(Inside { address: self.address(&path)?, path, network })
+        Ok(Inside { address: self.address(&path)?, path })
     }
 
     /// The one address of `eth0` in a network.
