@@ -383,8 +383,9 @@ impl Site<'_> {
         }
         let kubectl = self.lab.kubectl()?;
         let words = ["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", "--timeout=300s"];
-        kubectl.run(&words)?;
+        let namespace = kubectl.run(&words);
         kubectl.run(&["delete", "addresspool", &self.pool.name, "--ignore-not-found", "--timeout=60s"])?;
+        namespace?;
         self.lab.await_ready()
     }
 }
