@@ -32,7 +32,8 @@ pub fn plan(observed: &Observed, now: &Time) -> Plan {
         Condition::new(ADVERTISED, "False", "NoSession", text)
     };
     let wanted = BGPAdvertisementStatus {
-        peers: Some(observed.peers.clone()),
+        // Left out when it is empty: a map that loses its last entry to a server-side apply becomes null, which its schema refuses.
+        peers: Some(observed.peers.clone()).filter(|peers| !peers.is_empty()),
         conditions: condition::merge(
             &current.conditions,
             vec![condition.observed(advert.metadata.generation)],

@@ -44,10 +44,11 @@ fn fold(world: &mut World, version: u64) -> Option<Vec<(String, AdvertiseStatus)
     let name = Name::new("d", "s-10.0.1.0");
     let actions = plan(&observe(world, &name), &now).actions;
     let [Action::ApplyStatus(_, body)] = actions.as_slice() else { return None };
+    assert_ne!(body["status"]["peers"], json!({}), "a server-side apply would make it null");
     let status: BGPAdvertisementStatus = serde_json::from_value(body["status"].clone()).unwrap();
     advert(world, version, Some(status.clone()));
     assert_eq!(plan(&observe(world, &name), &now).actions, [], "planning again yields nothing");
-    Some(status.peers.unwrap().into_iter().collect())
+    Some(status.peers.unwrap_or_default().into_iter().collect())
 }
 
 #[test]
@@ -65,6 +66,8 @@ fn the_reports_of_every_node_become_one_map_and_lost_ones_leave_it() {
     report(&mut world, "n1", 2, None);
     report(&mut world, "n2", 2, Some(&["p2"]));
     assert_eq!(fold(&mut world, 4), Some(vec![("p2".into(), on)]));
+    report(&mut world, "n2", 3, None);
+    assert_eq!(fold(&mut world, 5), Some(vec![]));
 }
 
 #[test]

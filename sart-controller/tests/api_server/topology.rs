@@ -70,6 +70,7 @@ fn a_cluster_bgp_stamps_nodes_and_peers_and_its_edits_reach_them() {
     edits_propagate(&cluster);
     another_asn_is_refused(&cluster);
     a_peer_made_by_hand_is_left_alone_and_found(&cluster);
+    a_prefix_that_no_node_announces_any_more_says_so(&cluster);
     unmatched_nodes_lose_everything(&cluster);
 }
 
@@ -110,6 +111,38 @@ fn a_peer_made_by_hand_is_left_alone_and_found(cluster: &Cluster) {
         c.get("bgppeer", "by-hand")["metadata"]["labels"]["bgppeer.sart.terassyi.net/node"] == "node1"
     });
     assert_eq!(cluster.get("bgppeer", "by-hand")["spec"]["asn"], 65009);
+}
+
+fn a_prefix_that_no_node_announces_any_more_says_so(cluster: &Cluster) {
+    let advertisement = "apiVersion: sart.terassyi.net/v1alpha2\nkind: BGPAdvertisement\n\
+                         metadata: {name: prefix, namespace: default}\n\
+                         spec: {cidr: 10.9.9.9/32, type: service, protocol: ipv4}\n";
+    cluster.apply(advertisement).unwrap();
+    let report = |entries: &str| {
+        let status = format!(r#"{{"status":{{"advertisements":{entries}}}}}"#);
+        cluster.kubectl_ok(&[
+            "patch",
+            "nodebgp",
+            "node1",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &status,
+        ]);
+    };
+    let says = |words: &'static str, carried: bool| {
+        cluster.until(words, |c| {
+            let shown = c.get("bgpadvertisement", "prefix");
+            condition(&shown, "Advertised") == words && shown["status"]["peers"].is_object() == carried
+        });
+    };
+    for _ in 0..2 {
+        report(r#"[{"prefix":"10.9.9.9/32","proof":"Bpf","peers":["node1-65002-7.7.7.7"]}]"#);
+        says("True/Advertised", true);
+        report("[]");
+        says("False/NoSession", false);
+    }
+    cluster.kubectl_ok(&["delete", "bgpadvertisement", "prefix"]);
 }
 
 fn unmatched_nodes_lose_everything(cluster: &Cluster) {
