@@ -291,6 +291,7 @@ fn start_nodes(
             .into_iter()
             .try_for_each(|thread| thread.join().map_err(|_| anyhow!("starting a node panicked"))?)
     })?;
+    cgroup::weigh(&layout.cgroup(), topology.nodes.len())?;
     step.done("started");
     Ok(())
 }

@@ -49,6 +49,25 @@ pub fn create(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Gives a cgroup the share of the processors that the pods of `nodes` machines of their own would have. On such a machine the
+/// kubelet's cgroup stands beside the system's programs with 1024 for each processor; here the lab's folder and the node's are
+/// above it, and with the kernel's 1024 for each all pods together would weigh as much as one thread of the API server.
+///
+/// # Errors
+/// If the kernel refuses the value.
+pub fn weigh(name: &str, nodes: usize) -> Result<()> {
+    let processors = std::thread::available_parallelism().context("cannot count the processors")?;
+    let shares = nodes * processors.get() * 1024;
+    for folder in hierarchies().into_iter().map(|hierarchy| hierarchy.join(name)) {
+        let file = folder.join("cpu.shares");
+        if file.exists() {
+            std::fs::write(&file, shares.to_string())
+                .with_context(|| format!("cannot set {} to {shares}", file.display()))?;
+        }
+    }
+    Ok(())
+}
+
 /// The cgroup folders of the lab that exist, the deepest first.
 pub fn existing(name: &str) -> Vec<PathBuf> {
     let mut roots = hierarchies();

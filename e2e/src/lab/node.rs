@@ -28,6 +28,7 @@ pub fn start(
     let own = layout.machine(&node.name);
     let cgroup = format!("{}/{}", layout.cgroup(), node.name);
     cgroup::create(&cgroup)?;
+    cgroup::weigh(&cgroup, 1)?;
     let containerd = fill(
         include_str!("../../templates/containerd.toml"),
         &[("own", &own.display().to_string()), ("pause", PAUSE_IMAGE)],
