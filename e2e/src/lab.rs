@@ -3,6 +3,7 @@
 pub mod cgroup;
 mod control_plane;
 mod fabric;
+pub mod inside;
 pub mod kubectl;
 pub mod layout;
 pub mod machine;

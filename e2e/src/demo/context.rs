@@ -2,6 +2,7 @@
 
 use crate::exec;
 use crate::lab::Lab;
+use crate::lab::inside::CURL_OPTIONS;
 use crate::lab::kubectl::Kubectl;
 use crate::lab::topology::{CLIENT_NAME, PodNetwork};
 use anyhow::{Context as _, Result, anyhow};
@@ -12,10 +13,6 @@ use std::path::PathBuf;
 
 /// Namespace of the sample Services.
 pub const NAMESPACE: &str = "test";
-
-/// One request with curl: an error for any answer but a success within 3 s, whatever proxies the environment names.
-pub const CURL_OPTIONS: [&str; 7] =
-    ["--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", "3"];
 
 /// A Service of the sample, in the order in which they are created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! Checks of the programs on pods' links: what a pod forges is dropped and counted, and pods of one node talk past the stack.
 //! Reads the kernel's counters; changes nothing but, for a moment, the addresses inside one pod.
 
-use super::context::{CURL_OPTIONS, Context};
+use super::context::Context;
 use super::pods::{Pod, pods};
 use crate::exec;
+use crate::lab::inside::{CURL_OPTIONS, Inside};
 use crate::lab::machine::Machine;
-use crate::lab::node::pod_process;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
@@ -24,8 +24,8 @@ const REQUESTS: u64 = 20;
 /// Two pods of one node.
 struct Pair {
     machine: Machine,
-    /// A process in the first one's network.
-    inside: String,
+    /// The first one's network.
+    inside: Inside,
     to: String,
 }
 
@@ -33,16 +33,15 @@ struct Pair {
 pub fn forged_sources_are_dropped(context: &Context) -> Result<String> {
     let pair = pair(context)?;
     let before = counted(&pair.machine, SPOOFED)?;
-    exec::run(&mut pair.command(&["ip", "address", "add", &format!("{FOREIGN}/32"), "dev", "lo"]))?;
+    exec::run(&mut pair.inside.command(&["ip", "address", "add", &format!("{FOREIGN}/32"), "dev", "lo"]))?;
     let count = FORGED.to_string();
     let ping = ["ping", "-n", "-q", "-c", &count, "-i", "0.2", "-W", "1", "-I", FOREIGN, &pair.to];
-    let answered = exec::run(&mut pair.command(&ping)).is_ok();
-    exec::run(&mut pair.command(&["ip", "address", "del", &format!("{FOREIGN}/32"), "dev", "lo"]))?;
+    let answered = exec::run(&mut pair.inside.command(&ping)).is_ok();
+    exec::run(&mut pair.inside.command(&["ip", "address", "del", &format!("{FOREIGN}/32"), "dev", "lo"]))?;
     let dropped = counted(&pair.machine, SPOOFED)? - before;
     ensure!(!answered, "{} answers {FOREIGN}", pair.to);
     ensure!(dropped >= FORGED, "{FORGED} forged packets raised the counter by {dropped}");
-    exec::run(&mut pair.command(&["ping", "-n", "-q", "-c", "1", "-W", "3", &pair.to]))
-        .context("the pod's own address does not get through any more")?;
+    pair.inside.ping(pair.to.parse()?).context("the pod's own address does not get through any more")?;
     Ok(format!("{FORGED} packets from {FOREIGN}: none answered, {dropped} dropped and counted"))
 }
 
@@ -52,7 +51,7 @@ pub fn pods_of_a_node_talk_past_the_stack(context: &Context) -> Result<String> {
     let before = counted(&pair.machine, PAST_THE_STACK)?;
     let url = format!("http://{}:8080/", pair.to);
     for _ in 0..REQUESTS {
-        exec::run(pair.command(&["curl"]).args(CURL_OPTIONS).args(["--output", "/dev/null", &url]))?;
+        exec::run(pair.inside.command(&["curl"]).args(CURL_OPTIONS).args(["--output", "/dev/null", &url]))?;
     }
     let passed = counted(&pair.machine, PAST_THE_STACK)? - before;
     // Each way at least SYN, the request or its answer, and FIN.
@@ -70,17 +69,8 @@ fn pair(context: &Context) -> Result<Pair> {
     let found = pods.iter().find_map(|from| Some((from, same_node(from)?)));
     let (from, to) = found.context("no node runs two pods of the samples")?;
     let machine = context.lab.machine(&from.node)?;
-    let inside = pod_process(&machine, &from.namespace, &from.name)?;
+    let inside = Inside::of_pod(&machine, &from.namespace, &from.name)?;
     Ok(Pair { machine, inside, to: to.address.to_string() })
-}
-
-impl Pair {
-    /// A command in the first pod's network.
-    fn command(&self, words: &[&str]) -> std::process::Command {
-        let mut command = self.machine.command("nsenter");
-        command.args(["-t", &self.inside, "-n"]).args(words);
-        command
-    }
 }
 
 /// Packets that the node's programs counted for a reason, over all CPUs.

@@ -9,7 +9,7 @@ mod plugin;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -19,8 +19,8 @@ use self::away::{Away, daemon};
 use self::judge::{agree, given, pre_claimed, to_try_again};
 use self::objects::Pool;
 use self::plugin::{Container, call, delete};
-use self::worker::{Inside, Worker};
-use super::pods::residue::Residue;
+use self::worker::{Network, Worker};
+use super::pods::residue::{Residue, waiting_removals};
 use super::pods::{nothing_new, pod_objects};
 use super::sart::rolled_out;
 use crate::Lab;
@@ -74,7 +74,7 @@ struct Before {
 type Given = Vec<(String, Ipv4Addr)>;
 
 /// The longest of our own ADDs, what they gave, the kubelet's pods, and when those ran.
-type Meanwhile = (Duration, Given, Vec<(&'static str, Inside)>, Duration);
+type Meanwhile = (Duration, Given, Vec<(&'static str, Network)>, Duration);
 
 /// See the table of trials.
 pub(super) fn down(lab: &Lab) -> Result<String> {
@@ -129,7 +129,7 @@ impl Site<'_> {
         let ended = self.worker.kill_sandbox(EARLY[0])?;
         kubelet.over()?;
         let (slowest, mut given, pods, took) = self.meanwhile(&before, &ended, begun)?;
-        let named = |(name, inside): &(&str, Inside)| ((*name).to_owned(), inside.address);
+        let named = |(name, network): &(&str, Network)| ((*name).to_owned(), network.address);
         given.extend(pods.iter().map(named));
         pre_claimed(&given, &before.blocks, &before.had)?;
         let asked = self.reach_each_other(&pods)?;
@@ -219,7 +219,7 @@ impl Site<'_> {
         for (container, said) in containers.iter().zip(&said) {
             let address = given(said)?;
             ensure!(said.took < PROMPT, "ADD of {} took {:?}", container.id, said.took);
-            let inside = self.worker.address(&container.netns())?;
+            let inside = Network::of(self.worker.inside(container.netns()))?.address;
             ensure!(inside == address, "{} was told {address} and has {inside}", container.id);
             addresses.push((container.id.clone(), address));
         }
@@ -227,40 +227,39 @@ impl Site<'_> {
     }
 
     /// Waits until the kubelet has started the late pods, and the early one in another sandbox than before.
-    fn started(&self, ended: &str) -> Result<Vec<(&'static str, Inside)>> {
-        let source = self.other.inside(PEER)?;
+    fn started(&self, ended: &str) -> Result<Vec<(&'static str, Network)>> {
+        let source = self.other.pod(PEER)?;
         let names = [EARLY[0]].into_iter().chain(LATE);
         names
             .map(|name| {
-                let inside = until(&format!("{name} runs and answers"), LIMIT, || {
+                let network = until(&format!("{name} runs and answers"), LIMIT, || {
                     let sandboxes = self.worker.sandboxes(name)?;
                     ensure!(sandboxes.len() == 1 && sandboxes[0] != ended, "its sandboxes are {sandboxes:?}");
-                    let inside = self.worker.inside(name)?;
-                    self.other.get(&source.path, inside.address)?;
-                    Ok(inside)
+                    let network = self.worker.pod(name)?;
+                    source.inside.get(SocketAddr::new(network.address.into(), 8080))?;
+                    Ok(network)
                 })?;
-                Ok((name, inside))
+                Ok((name, network))
             })
             .collect()
     }
 
     /// Ping between new networks of the node, from them to the other node and the early pods, and HTTP from the other node.
-    fn reach_each_other(&self, pods: &[(&str, Inside)]) -> Result<String> {
-        let peer = self.other.inside(PEER)?;
-        let early = self.worker.inside(EARLY[1])?;
-        let direct = (0..DIRECT).map(|number| Self::container(number, "").netns());
-        let started = pods.iter().map(|(_, inside)| inside.path.clone());
+    fn reach_each_other(&self, pods: &[(&str, Network)]) -> Result<String> {
+        let peer = self.other.pod(PEER)?;
+        let early = self.worker.pod(EARLY[1])?;
+        let direct = (0..DIRECT).map(|number| self.worker.inside(Self::container(number, "").netns()));
+        let started = pods.iter().map(|(_, network)| network.inside.clone());
         let (mut pings, mut answers) = (0, 0);
         for from in direct.chain(started) {
             for to in [peer.address, early.address] {
-                self.worker.ping(&from, to)?;
+                from.ping(to.into())?;
                 pings += 1;
             }
         }
-        for (name, inside) in pods {
-            let answer = self.other.get(&peer.path, inside.address)?;
-            let seen = answer.contains(&format!("\"{}:", peer.address));
-            ensure!(seen, "{name} sees another source than {}: {answer}", peer.address);
+        for (name, network) in pods {
+            let reached = peer.inside.reaches_as(peer.address.into(), network.address.into());
+            reached.with_context(|| format!("{PEER} to {name}"))?;
             answers += 1;
         }
         Ok(format!("{pings} pings and {answers} HTTP answers on the node and between nodes"))
@@ -282,7 +281,7 @@ impl Site<'_> {
         self.worker.holds_nothing_of(&container.id, address)?;
         let listed = self.worker.attachments()?;
         ensure!(listed.iter().all(|row| row.container != container.id), "{} is attached", container.id);
-        ensure!(!self.worker.has_link(&container.netns())?, "{} has its link", container.id);
+        ensure!(!self.worker.has_link(container.netns())?, "{} has its link", container.id);
         Ok(())
     }
 
@@ -335,10 +334,10 @@ impl Site<'_> {
         to_try_again(&add).context("without an agent")?;
         ensure!(add.document["msg"] == NOBODY, "ADD without an agent said {}", add.document);
         ensure!(add.took < PROMPT, "ADD without an agent took {:?}", add.took);
-        ensure!(!self.worker.has_link(&refused.netns())?, "a refused ADD left a link");
-        let waiting = self.worker.intents()?;
+        ensure!(!self.worker.has_link(refused.netns())?, "a refused ADD left a link");
+        let waiting = waiting_removals(&self.worker.machine)?;
         let del = delete(machine, kept)?;
-        let now = self.worker.intents()?;
+        let now = waiting_removals(&self.worker.machine)?;
         ensure!(now == waiting + 1, "{now} removals wait after a DEL, {waiting} before");
         Ok((add.took, del))
     }
@@ -346,7 +345,7 @@ impl Site<'_> {
     /// The agent runs again and has carried out what waited.
     fn drained(&self, kept: &Container, address: Ipv4Addr) -> Result<()> {
         until("waiting removals are carried out", LIMIT, || {
-            let waiting = self.worker.intents()?;
+            let waiting = waiting_removals(&self.worker.machine)?;
             ensure!(waiting == 0, "{waiting} wait");
             self.is_gone(kept, address)
         })

@@ -15,7 +15,8 @@ use self::manifests::{BOTH, BOTH_SERVICE, LB_POOL, LB_POOL_NET, POD_POOL, SIX, S
 use super::load::request;
 use super::pods::{REST, nothing_new, pod_objects};
 use super::sart::make_namespace;
-use crate::lab::node::pod_process;
+use crate::demo::context::list;
+use crate::lab::inside::Inside;
 use crate::lab::topology::{CLIENT_NAME, SPINES, ipv6};
 use crate::progress::say;
 use crate::wait::{Patience, until};
@@ -177,17 +178,13 @@ fn routes(lab: &Lab, blocks: &[Block]) -> Result<String> {
 fn reach_each_other(lab: &Lab, pods: &[Pod]) -> Result<String> {
     let (mut four, mut six, mut crossings) = (0, 0, 0);
     for from in pods {
-        let inside = Inside::of(lab, from)?;
+        let inside = Inside::of_pod(&lab.machine(&from.node)?, &from.namespace, &from.name)?;
         for to in pods.iter().filter(|to| to.name != from.name) {
             for address in &to.addresses {
                 let Some(own) = from.addresses.iter().find(|own| own.is_ipv4() == address.is_ipv4()) else {
                     continue;
                 };
-                inside.ping(*address)?;
-                let answer = inside.get(SocketAddr::new(*address, 8080))?;
-                let source = format!("\"{}", SocketAddr::new(*own, 0));
-                let seen = answer.contains(source.trim_end_matches('0'));
-                ensure!(seen, "{} sees another source than {own}: {answer}", to.name);
+                inside.reaches_as(*own, *address).with_context(|| format!("{} to {}", from.name, to.name))?;
                 *(if address.is_ipv4() { &mut four } else { &mut six }) += 1;
                 crossings += usize::from(from.node != to.node);
             }
@@ -222,7 +219,7 @@ fn services(lab: &Lab, pods: &[Pod]) -> Result<String> {
     let own: Vec<IpAddr> = own.map(str::parse).collect::<Result<_, _>>()?;
     ensure!(own.len() == 2, "the Service of both families has {own:?}");
     let pod = pods.iter().find(|pod| pod.namespace == BOTH).context("no pod of both families")?;
-    let inside = Inside::of(lab, pod)?;
+    let inside = Inside::of_pod(&lab.machine(&pod.node)?, &pod.namespace, &pod.name)?;
     for address in &own {
         until("a Service's own address answers a pod", Patience::stable(LIMIT), || {
             inside.get(SocketAddr::new(*address, 80))
@@ -234,43 +231,6 @@ fn services(lab: &Lab, pods: &[Pod]) -> Result<String> {
         own[0],
         own[1]
     ))
-}
-
-/// A pod's network, to run programs in.
-struct Inside {
-    machine: crate::lab::machine::Machine,
-    process: String,
-    name: String,
-}
-
-impl Inside {
-    fn of(lab: &Lab, pod: &Pod) -> Result<Self> {
-        let machine = lab.machine(&pod.node)?;
-        let process = pod_process(&machine, &pod.namespace, &pod.name)?;
-        Ok(Self { machine, process, name: pod.name.clone() })
-    }
-
-    fn command(&self, program: &str) -> std::process::Command {
-        let mut command = self.machine.command("nsenter");
-        command.args(["-t", &self.process, "-n", program]);
-        command
-    }
-
-    fn ping(&self, address: IpAddr) -> Result<()> {
-        let mut ping = self.command("ping");
-        exec::run(ping.args(["-n", "-q", "-c", "1", "-W", "3", &address.to_string()]))
-            .with_context(|| format!("{} does not reach {address}", self.name))
-    }
-
-    fn get(&self, target: SocketAddr) -> Result<String> {
-        let mut curl = self.command("curl");
-        exec::stdout(curl.args(crate::demo::context::CURL_OPTIONS).arg(format!("http://{target}/")))
-            .with_context(|| format!("{} gets nothing from {target}", self.name))
-    }
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 fn text(value: &Value) -> String {

@@ -9,6 +9,7 @@ use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
 use super::sart::{SYSTEM, kill_everywhere, make_namespace, rolled_out};
+use crate::demo::context::list;
 use crate::lab::topology::SWITCH;
 use crate::wait::{Patience, until};
 use crate::{Lab, exec};
@@ -222,10 +223,6 @@ fn set_arguments(lab: &Lab, args: &Value) -> Result<()> {
     let patch = json!([{"op": "replace", "path": ARGS, "value": args}]).to_string();
     lab.kubectl()?.run(&["-n", SYSTEM, "patch", CONTROLLER, "--type=json", "-p", &patch])?;
     rolled_out(lab, CONTROLLER)
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 fn pods() -> String {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::super::sart::{SYSTEM, make_namespace};
 use super::judge::ByPod;
 use super::{EARLY, NAMESPACE, PEER};
+use crate::demo::context::list;
 use crate::{Lab, exec};
 
 /// A pool of this run alone: an earlier run's addresses rest for two minutes and would be in the way.
@@ -141,8 +142,4 @@ pub(super) fn all_ready(lab: &Lab) -> Result<()> {
         list(&pods["items"]).iter().filter(|pod| !ready(pod)).map(|pod| &pod["metadata"]["name"]).collect();
     ensure!(unready.is_empty(), "{unready:?} are not Ready");
     Ok(())
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }

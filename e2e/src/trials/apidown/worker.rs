@@ -1,7 +1,6 @@
 //! What a worker shows of its pods while nobody can ask the API server: containerd, the agent's own socket, the kernel.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,14 +10,12 @@ use serde_json::Value;
 use super::super::sart::{kill_everywhere, running_everywhere};
 use super::NAMESPACE;
 use super::judge::Attachment;
-use crate::demo::context::CURL_OPTIONS;
+use crate::demo::context::list;
+use crate::lab::inside::Inside;
 use crate::lab::machine::Machine;
-use crate::lab::node::pod_process;
 use crate::{Lab, exec};
 
 const AGENT: &str = "sart-agent";
-/// Where removals wait that could not be delivered.
-const INTENTS: &str = "var/lib/sart/cni/intents";
 
 /// A worker.
 #[derive(Debug)]
@@ -28,12 +25,24 @@ pub(super) struct Worker<'a> {
     pub(super) machine: Machine,
 }
 
-/// A network namespace of a pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Inside {
-    /// Its path on the node.
-    pub(super) path: String,
+/// The network of a pod.
+#[derive(Debug, Clone)]
+pub(super) struct Network {
+    pub(super) inside: Inside,
     pub(super) address: Ipv4Addr,
+}
+
+impl Network {
+    /// With the one address that `eth0` has there.
+    pub(super) fn of(inside: Inside) -> Result<Self> {
+        let show = ["ip", "-j", "-4", "address", "show", "dev", "eth0"];
+        let text = exec::stdout(&mut inside.command(&show))?;
+        let links: Value = serde_json::from_str(&text).context("ip printed no JSON")?;
+        let entries = list(&links[0]["addr_info"]);
+        ensure!(entries.len() == 1 && entries[0]["prefixlen"] == 32, "eth0 has {entries:?}");
+        let address = entries[0]["local"].as_str().context("an address without a value")?.parse()?;
+        Ok(Self { inside, address })
+    }
 }
 
 impl<'a> Worker<'a> {
@@ -42,44 +51,18 @@ impl<'a> Worker<'a> {
     }
 
     /// The network of a pod of the trial that runs here.
-    pub(super) fn inside(&self, pod: &str) -> Result<Inside> {
-        let process = pod_process(&self.machine, NAMESPACE, pod)?;
-        let path = format!("/proc/{process}/ns/net");
-        Ok(Inside { address: self.address(&path)?, path })
+    pub(super) fn pod(&self, pod: &str) -> Result<Network> {
+        Network::of(Inside::of_pod(&self.machine, NAMESPACE, pod)?)
     }
 
-    /// The one address of `eth0` in a network.
-    pub(super) fn address(&self, path: &str) -> Result<Ipv4Addr> {
-        let show = ["ip", "-j", "-4", "address", "show", "dev", "eth0"];
-        let text = exec::stdout(&mut self.in_network(path, &show))?;
-        let links: Value = serde_json::from_str(&text).context("ip printed no JSON")?;
-        let entries = links[0]["addr_info"].as_array().map_or(&[][..], Vec::as_slice);
-        ensure!(entries.len() == 1 && entries[0]["prefixlen"] == 32, "eth0 has {entries:?}");
-        Ok(entries[0]["local"].as_str().context("an address without a value")?.parse()?)
-    }
-
-    fn in_network(&self, path: &str, words: &[&str]) -> Command {
-        let mut command = self.machine.command("nsenter");
-        command.arg(format!("--net={path}")).args(words);
-        command
-    }
-
-    /// From a network on this node the address answers.
-    pub(super) fn ping(&self, from: &str, to: Ipv4Addr) -> Result<()> {
-        let ping = ["ping", "-n", "-q", "-c", "1", "-W", "3", &to.to_string()];
-        exec::run(&mut self.in_network(from, &ping)).with_context(|| format!("{from} does not reach {to}"))
-    }
-
-    /// From a network on this node the pod with this address answers HTTP.
-    pub(super) fn get(&self, from: &str, to: Ipv4Addr) -> Result<String> {
-        let mut curl = self.in_network(from, &["curl"]);
-        exec::stdout(curl.args(CURL_OPTIONS).arg(format!("http://{to}:8080/")))
-            .with_context(|| format!("{to} does not answer {from}"))
+    /// The namespace that has this path here.
+    pub(super) fn inside(&self, path: String) -> Inside {
+        Inside::at(&self.machine, path)
     }
 
     /// Whether a network has a link `eth0`.
-    pub(super) fn has_link(&self, path: &str) -> Result<bool> {
-        let links = exec::stdout(&mut self.in_network(path, &["ip", "-o", "link"]))?;
+    pub(super) fn has_link(&self, path: String) -> Result<bool> {
+        let links = exec::stdout(&mut self.inside(path).command(&["ip", "-o", "link"]))?;
         Ok(links.lines().any(|line| line.split_ascii_whitespace().any(|word| word.starts_with("eth0"))))
     }
 
@@ -135,19 +118,6 @@ impl<'a> Worker<'a> {
         let killed = kill_everywhere(self.lab, std::slice::from_ref(&self.name), AGENT)?;
         ensure!(killed > 0, "no agent was running on {}", self.name);
         Ok(())
-    }
-
-    /// How many removals wait for the agent.
-    pub(super) fn intents(&self) -> Result<usize> {
-        let folder = PathBuf::from(format!("/proc/{}/root/{INTENTS}", self.machine.init.pid));
-        let names = match std::fs::read_dir(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-            names => names.with_context(|| format!("list {}", folder.display()))?,
-        };
-        Ok(names
-            .filter_map(Result::ok)
-            .filter(|name| name.path().extension().is_some_and(|e| e == "del"))
-            .count())
     }
 
     /// An error if link or route of an attachment is on the node.

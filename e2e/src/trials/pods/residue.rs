@@ -91,7 +91,7 @@ impl Held {
         let ip = |args: &[&str]| -> Result<usize> {
             Ok(exec::stdout(machine.command("ip").args(args))?.lines().count())
         };
-        let root = PathBuf::from(format!("/proc/{}/root", machine.init.pid));
+        let root = root(machine);
         let routes = |family: &'static str, protocol: &'static str| {
             ip(&[family, "route", "show", "table", "main", "proto", protocol])
         };
@@ -101,7 +101,7 @@ impl Held {
             ("map rows", rows(machine)?),
             ("pins", entries(&root.join(PINS).join("pods"))? + entries(&root.join(PINS).join("links"))?),
             ("journal entries", journal(&root.join(STATE).join("journal"))?),
-            ("waiting removals", entries(&root.join(STATE).join("intents"))?),
+            ("waiting removals", waiting_removals(machine)?),
         ];
         let of_blocks = [
             ("block routes", routes("-4", BLOCK_ROUTES)? + routes("-6", BLOCK_ROUTES)?),
@@ -143,6 +143,16 @@ fn rows(machine: &Machine) -> Result<usize> {
 }
 
 /// Names in a folder; none if there is no such folder.
+/// The machine's file system.
+fn root(machine: &Machine) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/root", machine.init.pid))
+}
+
+/// How many removals wait for the machine's agent.
+pub(in crate::trials) fn waiting_removals(machine: &Machine) -> Result<usize> {
+    entries(&root(machine).join(STATE).join("intents"))
+}
+
 fn entries(folder: &Path) -> Result<usize> {
     match std::fs::read_dir(folder) {
         Ok(names) => Ok(names.count()),
