@@ -11,14 +11,13 @@ pub mod pods;
 pub mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::BufRead;
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use ipnet::IpNet;
 use serde_json::Value;
 
-use crate::audit::{Event, events};
+use crate::audit::Event;
 
 /// What came of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,13 +99,13 @@ fn addresses(entries: Option<&Value>) -> Result<Vec<IpNet>> {
         .collect()
 }
 
-/// Judges an audit log by what `changes` reads from each request.
-fn of_log(
-    log: impl BufRead,
-    mut changes: impl FnMut(&Event) -> Option<Result<Vec<Change>>>,
+/// Judges what was recorded by what `changes` reads from each record.
+fn of_records<Record>(
+    records: impl Iterator<Item = Result<Record>>,
+    mut changes: impl FnMut(&Record) -> Option<Result<Vec<Change>>>,
 ) -> Result<Verdict> {
-    of_changes(events(log).filter_map(|event| match event {
-        Ok(event) => changes(&event),
+    of_changes(records.filter_map(|record| match record {
+        Ok(record) => changes(&record),
         Err(error) => Some(Err(error)),
     }))
 }

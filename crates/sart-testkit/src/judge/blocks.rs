@@ -10,7 +10,7 @@ use std::io::BufRead;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::{Change, Deed, Verdict, field, of_changes, version};
+use super::{Change, Deed, Verdict, field, of_records, version};
 use crate::audit::values;
 
 /// Judges the blocks. `watch` is the body of a watch, one event a line, that began before anybody made one; it has
@@ -19,10 +19,7 @@ use crate::audit::values;
 /// # Errors
 /// If the API server ended the watch with an error, if it tells something that is no block, or no block at all.
 pub fn verdict(watch: impl BufRead) -> Result<Verdict> {
-    of_changes(values(watch).filter_map(|event| match event {
-        Ok(event) => change(&event).map(|change| change.map(|change| vec![change])),
-        Err(error) => Some(Err(error)),
-    }))
+    of_records(values(watch), |event| Some(change(event)?.map(|change| vec![change])))
 }
 
 fn change(event: &Value) -> Option<Result<Change>> {

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Change, Deed, Verdict, addresses, answer, of_log};
-use crate::audit::Event;
+use super::{Change, Deed, Verdict, addresses, answer, of_records};
+use crate::audit::{Event, events};
 
 /// Who deletes the pods of a node that has gone (kube-controller-manager).
 const COLLECTOR: &str = "system:serviceaccount:kube-system:pod-garbage-collector";
@@ -18,7 +18,7 @@ const COLLECTOR: &str = "system:serviceaccount:kube-system:pod-garbage-collector
 /// # Errors
 /// If a line is no Event, an answer lacks what says who held what (see the log's policy), or none names an address.
 pub fn verdict(log: impl BufRead, of_nodes: &BTreeSet<IpAddr>) -> Result<Verdict> {
-    of_log(log, |event| {
+    of_records(events(log), |event| {
         let deed = deed(event, of_nodes)?;
         Some(deed.and_then(|(pod, deed)| Ok(vec![Change::of(event, pod, pod, deed)?])))
     })

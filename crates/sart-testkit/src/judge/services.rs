@@ -5,15 +5,15 @@ use std::io::BufRead;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::{Change, Deed, Verdict, addresses, answer, of_log};
-use crate::audit::Event;
+use super::{Change, Deed, Verdict, addresses, answer, of_records};
+use crate::audit::{Event, events};
 
 /// Judges the Services.
 ///
 /// # Errors
 /// If a line is no Event, an answer lacks what says who held what (see the log's policy), or none names an address.
 pub fn verdict(log: impl BufRead) -> Result<Verdict> {
-    of_log(log, changes)
+    of_records(events(log), changes)
 }
 
 /// What a request that succeeded changed. The answer to a deletion is the object at the version of the deletion; that of
