@@ -8,8 +8,8 @@ use crate::fixture::LIMIT;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sart-bgpd");
 
-/// What `/proc/<pid>/<file>` of a daemon says that serves its API; strings in it end with NUL.
-fn served_with(own: Option<&str>, files: [&str; 3]) -> [Vec<String>; 3] {
+/// Environment, name and arguments of a daemon that serves its API, started with `own` as the operator's setting.
+fn served_with(own: Option<&str>) -> [Vec<String>; 3] {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("bgpd.sock");
     let mut command = Command::new(PROGRAM);
@@ -17,7 +17,8 @@ fn served_with(own: Option<&str>, files: [&str; 3]) -> [Vec<String>; 3] {
     command.envs(own.map(|value| ("MALLOC_MMAP_THRESHOLD_", value)));
     let process = Process::start(command, &folder.path().join("bgpd.log")).unwrap();
     wait_for("the socket", LIMIT, || Ok(socket.exists().then_some(()))).unwrap();
-    files.map(|file| {
+    // Strings in these files end with NUL (proc_pid_environ(5), proc_pid_cmdline(5)).
+    ["environ", "comm", "cmdline"].map(|file| {
         let text = std::fs::read_to_string(format!("/proc/{}/{file}", process.id())).unwrap();
         text.trim().split_terminator('\0').map(str::to_owned).collect()
     })
@@ -25,7 +26,7 @@ fn served_with(own: Option<&str>, files: [&str; 3]) -> [Vec<String>; 3] {
 
 #[test]
 fn the_daemon_is_the_process_that_was_started_and_its_allocator_is_told() {
-    let [environment, name, arguments] = served_with(None, ["environ", "comm", "cmdline"]);
+    let [environment, name, arguments] = served_with(None);
     let told = |variable: &&String| variable.starts_with("MALLOC_MMAP_THRESHOLD_=");
     assert_eq!(environment.iter().filter(told).collect::<Vec<_>>(), ["MALLOC_MMAP_THRESHOLD_=131072"]);
     assert_eq!(name, ["sart-bgpd"]);
@@ -34,7 +35,7 @@ fn the_daemon_is_the_process_that_was_started_and_its_allocator_is_told() {
 
 #[test]
 fn an_operators_own_setting_of_the_allocator_stays() {
-    let [environment, ..] = served_with(Some("4096"), ["environ", "comm", "cmdline"]);
+    let [environment, ..] = served_with(Some("4096"));
     assert!(environment.contains(&String::from("MALLOC_MMAP_THRESHOLD_=4096")), "{environment:?}");
     assert!(!environment.iter().any(|variable| variable.starts_with("SART_BGPD_")), "{environment:?}");
 }
