@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, anyhow};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Namespace of the sample Services.
@@ -134,6 +135,15 @@ impl Context {
 /// The elements of a JSON array; none if it is something else.
 pub fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The addresses of a pod; none while it waits for them.
+///
+/// # Errors
+/// If its status names something that is no address.
+pub fn pod_addresses(pod: &Value) -> Result<Vec<IpAddr>> {
+    let texts = list(&pod["status"]["podIPs"]).iter().filter_map(|entry| entry["ip"].as_str());
+    texts.map(|text| text.parse().with_context(|| format!("a pod's address that is none: {text}"))).collect()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use self::manifests::{BOTH, BOTH_SERVICE, LB_POOL, LB_POOL_NET, POD_POOL, SIX, S
 use super::load::request;
 use super::pods::{REST, nothing_new, pod_objects};
 use super::sart::make_namespace;
-use crate::demo::context::list;
+use crate::demo::context::{list, pod_addresses};
 use crate::lab::inside::Inside;
 use crate::lab::topology::{CLIENT_NAME, SPINES, ipv6};
 use crate::progress::say;
@@ -106,8 +106,7 @@ fn pods(lab: &Lab) -> Result<Vec<Pod>> {
     for (namespace, families) in [(BOTH, 2), (SIX, 1)] {
         let pods = kubectl.json(&["-n", namespace, "get", "pods"])?;
         for pod in list(&pods["items"]).iter().filter(|pod| pod["status"]["phase"] == "Running") {
-            let addresses = list(&pod["status"]["podIPs"]).iter().filter_map(|entry| entry["ip"].as_str());
-            let addresses: Vec<IpAddr> = addresses.map(str::parse).collect::<Result<_, _>>()?;
+            let addresses = pod_addresses(pod)?;
             let name = text(&pod["metadata"]["name"]);
             ensure!(addresses.len() == families, "{namespace}/{name} has {addresses:?}");
             ensure!(addresses.iter().any(IpAddr::is_ipv6), "{namespace}/{name} has no IPv6 address");

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::sart::{SYSTEM, make_namespace};
 use super::judge::ByPod;
 use super::{EARLY, NAMESPACE, PEER};
-use crate::demo::context::list;
+use crate::demo::context::{list, pod_addresses};
 use crate::{Lab, exec};
 
 /// A pool of this run alone: an earlier run's addresses rest for two minutes and would be in the way.
@@ -123,8 +123,7 @@ pub(super) fn pods(lab: &Lab, node: Option<&str>) -> Result<ByPod> {
         }
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let name = format!("{}/{}", text(&pod["metadata"]["namespace"]), text(&pod["metadata"]["name"]));
-        let addresses = list(&pod["status"]["podIPs"]).iter().filter_map(|entry| entry["ip"].as_str());
-        let addresses: BTreeSet<IpAddr> = addresses.map(str::parse).collect::<Result<_, _>>()?;
+        let addresses: BTreeSet<IpAddr> = pod_addresses(pod)?.into_iter().collect();
         if !addresses.is_empty() {
             found.insert(name, addresses);
         }

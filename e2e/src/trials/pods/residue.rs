@@ -142,7 +142,6 @@ fn rows(machine: &Machine) -> Result<usize> {
     Ok(rows.len())
 }
 
-/// Names in a folder; none if there is no such folder.
 /// The machine's file system.
 fn root(machine: &Machine) -> PathBuf {
     PathBuf::from(format!("/proc/{}/root", machine.init.pid))
@@ -153,6 +152,7 @@ pub(in crate::trials) fn waiting_removals(machine: &Machine) -> Result<usize> {
     entries(&root(machine).join(STATE).join("intents"))
 }
 
+/// Names in a folder; none if there is no such folder.
 fn entries(folder: &Path) -> Result<usize> {
     match std::fs::read_dir(folder) {
         Ok(names) => Ok(names.count()),
