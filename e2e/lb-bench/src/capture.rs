@@ -14,6 +14,12 @@ use crate::update::{Flows, Seen};
 /// How long an UPDATE may take before the run is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Octets of a captured packet: what one may have at most (RFC 791, 3.1) and the 16 of its LINUX_SLL header. With
+/// `--immediate-mode` every packet takes a slot of this size in the ring, however short it is.
+const LONGEST: &str = "65551";
+/// Size of the ring, about 500 slots. tcpdump's defaults (2 MiB, slots of 256 KiB) are 8: under load, UPDATEs got lost.
+const RING_KIB: &str = "32768";
+
 /// A running capture.
 pub(crate) struct Capture {
     tcpdump: Child,
@@ -25,15 +31,8 @@ impl Capture {
     pub(crate) fn start(pid: i32) -> anyhow::Result<Self> {
         let mut tcpdump = Command::new("nsenter")
             .args(["-t", &pid.to_string(), "-n", "--"])
-            .args([
-                "tcpdump",
-                "-i",
-                "any",
-                "-y",
-                "LINUX_SLL",
-                "--immediate-mode",
-                "--time-stamp-precision=nano",
-            ])
+            .args(["tcpdump", "-i", "any", "-y", "LINUX_SLL", "--time-stamp-precision=nano"])
+            .args(["--immediate-mode", "-B", RING_KIB, "-s", LONGEST])
             .args(["-Q", "in", "-U", "-w", "-", "tcp port 179"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -20,6 +20,8 @@ use serde_json::json;
 
 /// Namespace of everything the bench creates, and name of its pool.
 const NAMESPACE: &str = "lb-bench";
+/// How long a namespace may take to go.
+const GOING: Duration = Duration::from_secs(60);
 /// Room for every Service of a run: those of the samples' pools would not do.
 const POOL: &str = "10.64.0.0/20";
 
@@ -48,7 +50,12 @@ impl Cluster {
     /// Makes the namespace.
     pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
         let namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}}))?;
-        Api::<Namespace>::all(self.client.clone()).create(&PostParams::default(), &namespace).await?;
+        let left_behind = || {
+            format!(
+                "make namespace {NAMESPACE} (a run that was killed leaves it and a pool of its name behind: delete both)"
+            )
+        };
+        self.namespaces().create(&PostParams::default(), &namespace).await.with_context(left_behind)?;
         let pool = serde_json::from_value(json!({
             "apiVersion": "sart.terassyi.net/v1alpha2", "kind": "AddressPool", "metadata": {"name": NAMESPACE},
             "spec": {"cidr": POOL, "type": "service"},
@@ -57,19 +64,31 @@ impl Cluster {
         Ok(())
     }
 
+    fn namespaces(&self) -> Api<Namespace> {
+        Api::all(self.client.clone())
+    }
+
     fn pools(&self) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk("sart.terassyi.net", "v1alpha2", "AddressPool");
         Api::all_with(self.client.clone(), &ApiResource::from_gvk(&kind))
     }
 
-    /// Removes every Service (so that addresses are given back), the pool and the namespace.
+    /// Removes every Service (so that addresses are given back), the pool and the namespace, and waits until that is gone:
+    /// the next run makes one of the same name.
     pub(crate) async fn clean_up(&self) -> anyhow::Result<()> {
         for service in self.services().list(&kube::api::ListParams::default()).await? {
             self.delete_service(service.metadata.name.as_deref().unwrap_or_default()).await?;
         }
         self.pools().delete(NAMESPACE, &DeleteParams::default()).await?;
-        Api::<Namespace>::all(self.client.clone()).delete(NAMESPACE, &DeleteParams::default()).await?;
-        Ok(())
+        self.namespaces().delete(NAMESPACE, &DeleteParams::default()).await?;
+        let gone = async {
+            while self.namespaces().get_opt(NAMESPACE).await?.is_some() {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Ok(())
+        };
+        let late = || format!("namespace {NAMESPACE} is still there {GOING:?} after its deletion");
+        tokio::time::timeout(GOING, gone).await.with_context(late)?
     }
 
     fn services(&self) -> Api<Service> {
