@@ -15,7 +15,7 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For what is true once and stays: one look, five times a second.
+    /// For what is true once and stays: one look, ten times a second.
     pub const fn once(limit: Duration) -> Self {
         Self { limit, pause: Duration::from_millis(100), in_a_row: 1 }
     }

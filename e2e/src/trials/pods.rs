@@ -36,6 +36,8 @@ const KILLS: usize = 3;
 const LIMIT: Duration = Duration::from_secs(360);
 /// Addresses rest for two minutes before their block goes.
 pub(super) const REST: Duration = Duration::from_secs(240);
+/// The API server closes a connection that has not been used for 90 s (`IdleTimeout` of its secure serving).
+const IDLE: Duration = Duration::from_secs(120);
 
 /// What came of the waves.
 struct Waves {
@@ -154,7 +156,7 @@ fn nothing_is_left(lab: &Lab, before: &Residue, objects: &BTreeSet<String>) -> R
     until("blocks, requests and advertisements as before", Patience::once(REST), || {
         nothing_new(&pod_objects(lab)?, objects)
     })?;
-    until("routes, rules, descriptors as before", Patience::stable(Duration::from_secs(60)), || {
+    until("routes, rules, descriptors as before", Patience::stable(IDLE), || {
         let now = Residue::of(lab)?;
         now.exceeds_nothing(before)?;
         no_route_at_the_spines(lab)?;

@@ -18,8 +18,13 @@ const BLOCK_ROUTES: &str = "189";
 const PINS: &str = "sys/fs/bpf/sart/v1";
 /// The agent's folder.
 const STATE: &str = "var/lib/sart/cni";
-/// Connections to the API server and the daemons come and go by themselves.
-const SPARE_SOCKETS: usize = 4;
+/// A connection of the agent to the API server: one per watch, and those that wait to be used again.
+const CONNECTION: &str = "TCP connection";
+/// How many may wait.
+const SPARE_CONNECTIONS: usize = 4;
+/// Every other socket. Those to the daemons come and go by themselves.
+const SOCKET: &str = "socket";
+const SPARE_SOCKETS: usize = 2;
 
 /// Counts by what is counted.
 type Counts = BTreeMap<String, usize>;
@@ -61,7 +66,23 @@ impl Residue {
         self.compare(before, |name, now, was| {
             no_more(&format!("node {name}"), &now.of_blocks, &was.of_blocks)?;
             no_more(&format!("the agent of {name}"), &now.descriptors, &was.descriptors)
-        })
+        })?;
+        self.connections_are_alike()
+    }
+
+    /// The agents watch the same kinds, and one of them, the control plane's, has no pod of the trial. The count of before
+    /// says nothing: after an outage of the API server a watch waits for up to half a minute before it is tried again.
+    fn connections_are_alike(&self) -> Result<()> {
+        let count = |held: &Held| held.descriptors.get(CONNECTION).copied().unwrap_or_default();
+        let fewest = self.nodes.values().map(count).min().unwrap_or_default();
+        for (name, held) in &self.nodes {
+            let is = count(held);
+            ensure!(
+                is <= fewest + SPARE_CONNECTIONS,
+                "the agent of {name} has {is} x {CONNECTION}, another {fewest}"
+            );
+        }
+        Ok(())
     }
 
     fn compare(&self, before: &Self, check: impl Fn(&str, &Held, &Held) -> Result<()>) -> Result<()> {
@@ -128,8 +149,8 @@ fn no_more(name: &str, now: &Counts, was: &Counts) -> Result<()> {
     for kind in kinds {
         let (is, had) =
             (now.get(kind).copied().unwrap_or_default(), was.get(kind).copied().unwrap_or_default());
-        let spare = if kind == "socket" { SPARE_SOCKETS } else { 0 };
-        ensure!(is <= had + spare, "{name} has {is} x {kind}, had {had}");
+        let spare = if kind == SOCKET { SPARE_SOCKETS } else { 0 };
+        ensure!(kind == CONNECTION || is <= had + spare, "{name} has {is} x {kind}, had {had}");
     }
     Ok(())
 }
@@ -191,26 +212,51 @@ fn descriptors(machine: &Machine) -> Result<Counts> {
             && process.command().split(' ').next().is_some_and(|path| path.ends_with("sart-agent"))
     };
     let agent = process::all().into_iter().find(is_agent).context("no agent runs")?;
+    let connections = connections(agent.pid)?;
     let folder = format!("/proc/{}/fd", agent.pid);
     let mut counts = Counts::new();
     for entry in std::fs::read_dir(&folder).with_context(|| format!("list {folder}"))? {
         // One that was closed meanwhile is not open.
         let Ok(target) = std::fs::read_link(entry?.path()) else { continue };
-        *counts.entry(kind(&target.to_string_lossy())).or_default() += 1;
+        *counts.entry(kind(&target.to_string_lossy(), &connections)).or_default() += 1;
     }
     Ok(counts)
 }
 
+/// Inodes of the connections in the network namespace of a process.
+fn connections(pid: i32) -> Result<BTreeSet<u64>> {
+    let mut found = BTreeSet::new();
+    for table in ["tcp", "tcp6"] {
+        let path = format!("/proc/{pid}/net/{table}");
+        let table = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        found.extend(table.lines().filter_map(connection));
+    }
+    Ok(found)
+}
+
+/// The inode of a line of proc_pid_net(5)'s table of TCP, unless it listens.
+fn connection(line: &str) -> Option<u64> {
+    const LISTEN: &str = "0A";
+    let columns: Vec<&str> = line.split_whitespace().collect();
+    let (state, inode) = (columns.get(3)?, columns.get(9)?.parse().ok()?);
+    (*state != LISTEN).then_some(inode)
+}
+
 /// `socket:[1]` is a socket whichever its number.
-fn kind(target: &str) -> String {
-    match target.split_once(":[") {
-        Some((kind, number)) if number.trim_end_matches(']').parse::<u64>().is_ok() => kind.to_owned(),
-        _ => target.to_owned(),
+fn kind(target: &str, connections: &BTreeSet<u64>) -> String {
+    let (kind, number) = target.split_once(":[").unwrap_or((target, ""));
+    match number.trim_end_matches(']').parse() {
+        Ok(inode) if connections.contains(&inode) => CONNECTION.to_owned(),
+        Ok(_) => kind.to_owned(),
+        Err(_) => target.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     #[test]
@@ -228,16 +274,51 @@ mod tests {
     #[test]
     fn an_agent_may_have_a_few_more_sockets_but_not_one_more_map() {
         let counts = |socket: usize, map: usize| {
-            Counts::from([("socket".to_owned(), socket), ("anon_inode:bpf-map".to_owned(), map)])
+            Counts::from([(SOCKET.to_owned(), socket), ("anon_inode:bpf-map".to_owned(), map)])
         };
-        assert!(no_more("n", &counts(12, 9), &counts(9, 9)).is_ok());
-        assert!(no_more("n", &counts(20, 9), &counts(9, 9)).is_err());
+        assert!(no_more("n", &counts(11, 9), &counts(9, 9)).is_ok());
+        assert!(no_more("n", &counts(12, 9), &counts(9, 9)).is_err());
         assert!(no_more("n", &counts(9, 10), &counts(9, 9)).is_err());
     }
 
     #[test]
+    fn agents_have_about_as_many_connections_as_each_other_however_many_they_had() {
+        let held = |connections: usize| Held {
+            of_pods: Counts::new(),
+            of_blocks: Counts::new(),
+            descriptors: Counts::from([(CONNECTION.to_owned(), connections)]),
+        };
+        let residue = |nodes: [usize; 2]| Residue {
+            nodes: nodes
+                .iter()
+                .enumerate()
+                .map(|(number, count)| (format!("n{number}"), held(*count)))
+                .collect(),
+        };
+        let before = residue([8, 13]);
+        assert!(residue([13, 13]).exceeds_nothing(&before).is_ok());
+        assert!(residue([13, 17]).exceeds_nothing(&before).is_ok());
+        assert!(residue([18, 13]).exceeds_nothing(&before).is_err());
+    }
+
+    #[test]
+    fn both_ends_of_a_connection_are_connections_and_what_listens_is_not() {
+        let inode = |socket: &dyn AsRawFd| {
+            std::fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap().ino()
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (theirs, _) = listener.accept().unwrap();
+        let found = connections(std::process::id().try_into().unwrap()).unwrap();
+        assert!(found.contains(&inode(&ours)) && found.contains(&inode(&theirs)), "{found:?}");
+        assert!(!found.contains(&inode(&listener)), "{found:?}");
+    }
+
+    #[test]
     fn numbers_of_sockets_do_not_tell_descriptors_apart_and_names_do() {
-        assert_eq!(kind("socket:[4711]"), "socket");
+        let kind = |target: &str| kind(target, &BTreeSet::from([4712]));
+        assert_eq!(kind("socket:[4711]"), SOCKET);
+        assert_eq!(kind("socket:[4712]"), CONNECTION);
         assert_eq!(kind("anon_inode:[eventpoll]"), "anon_inode:[eventpoll]");
         assert_eq!(kind("/var/lib/sart/cni/journal"), "/var/lib/sart/cni/journal");
     }
