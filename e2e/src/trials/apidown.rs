@@ -219,8 +219,8 @@ impl Site<'_> {
         for (container, said) in containers.iter().zip(&said) {
             let address = given(said)?;
             ensure!(said.took < PROMPT, "ADD of {} took {:?}", container.id, said.took);
-            let inside = Network::of(self.worker.inside(container.netns()))?.address;
-            ensure!(inside == address, "{} was told {address} and has {inside}", container.id);
+            let held = Network::of(self.worker.inside(container.netns()))?.address;
+            ensure!(held == address, "{} was told {address} and has {held}", container.id);
             addresses.push((container.id.clone(), address));
         }
         Ok((addresses, said.iter().map(|said| said.took).max().unwrap_or_default()))
@@ -363,9 +363,9 @@ impl Site<'_> {
             let blocks = objects::blocks(self.lab, &self.pool, &self.worker.name)?;
             let ours = pods.iter().filter(|(name, _)| name.starts_with(&format!("{NAMESPACE}/")));
             for (name, addresses) in ours {
-                let inside =
+                let holds_one =
                     |block: &Ipv4Net| addresses.iter().any(|one| ipnet::IpNet::V4(*block).contains(one));
-                ensure!(blocks.iter().any(inside), "{addresses:?} of {name} are of none of {blocks:?}");
+                ensure!(blocks.iter().any(holds_one), "{addresses:?} of {name} are of none of {blocks:?}");
             }
             self.worker.check()
         })
