@@ -1,10 +1,11 @@
-//! What the benches share once they have measured: the percentile, the picture, the files. Judges nothing.
+//! What the benches share once they have measured: the percentile, the picture, the files, and how a missed target ends a
+//! run. Which targets there are is each bench's own.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
 /// Where bars begin, and how long the longest is, in pixels.
@@ -45,6 +46,15 @@ pub fn publish(out: &Path, name: &str, report: &impl Serialize, (table, svg): (&
     write("json", &serde_json::to_string_pretty(report)?)?;
     write("svg", svg)?;
     std::io::stdout().write_all(table.as_bytes()).context("print the table")
+}
+
+/// Ends a run whose figures are published.
+///
+/// # Errors
+/// If a target was missed: names each.
+pub fn all_met(missed: &[String]) -> Result<()> {
+    ensure!(missed.is_empty(), "above target: {}", missed.join(", "));
+    Ok(())
 }
 
 /// An SVG document of this size in pixels.
@@ -91,6 +101,13 @@ mod tests {
         assert!((percentile(&times, 99) - 99.0).abs() < 1e-9);
         assert!((percentile(&times[..1], 99) - 100.0).abs() < 1e-9, "of one sample it is that sample");
         assert!(percentile(&[], 50).is_nan());
+    }
+
+    #[test]
+    fn a_missed_target_ends_a_run_with_its_name() {
+        all_met(&[]).unwrap();
+        let error = all_met(&["ADD".to_owned(), "DEL".to_owned()]).unwrap_err();
+        assert_eq!(error.to_string(), "above target: ADD, DEL");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use e2e::figures::{Bar, bars, percentile, publish};
+use e2e::figures::{Bar, all_met, bars, percentile, publish};
 use serde::Serialize;
 
 use crate::round::Times;
@@ -39,9 +39,9 @@ pub fn write(times: &[Times], out: &Path) -> anyhow::Result<()> {
     ];
     let figures: Vec<Figure> = kinds.into_iter().map(|kind| figure(times, kind)).collect();
     publish(out, "cni", &figures, (&table(&figures), &picture(&figures)))?;
-    let missed: Vec<_> = figures.iter().filter(|figure| !figure.met).map(|figure| figure.name).collect();
-    anyhow::ensure!(missed.is_empty(), "above target: {}", missed.join(", "));
-    Ok(())
+    let missed: Vec<_> =
+        figures.iter().filter(|figure| !figure.met).map(|figure| figure.name.to_owned()).collect();
+    all_met(&missed)
 }
 
 fn figure(times: &[Times], (name, pick, target): (&'static str, Pick, Option<f64>)) -> Figure {

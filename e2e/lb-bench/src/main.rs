@@ -1,6 +1,6 @@
 //! Measures what a user of a LoadBalancer waits for, on the running lab: from the API request to the UPDATE by packet
 //! timestamps at a spine, and beside it the floor of the same run, when a plain watch client sees the change. It only
-//! creates objects of its own namespace and removes them; it never judges, it reports.
+//! creates objects of its own namespace and removes them. A missed target ends it with an error, after its figures are out.
 
 mod audit;
 mod background;
@@ -56,9 +56,13 @@ async fn main() -> anyhow::Result<()> {
     let cluster = cluster::Cluster::connect(&args.kubeconfig, &args.node, args.pod_address).await?;
     cluster.prepare().await.context("prepare the bench's namespace")?;
     let measured = measure(&args, &cluster, capture).await;
+    let reported = measured.and_then(|measured| report::write(&measured, &args.out));
     // The namespace goes whether the run succeeded or not, so that a second run starts clean.
-    cluster.clean_up().await.context("remove the bench's namespace")?;
-    report::write(&measured?, &args.out)
+    let cleaned = cluster.clean_up().await.context("remove the bench's namespace");
+    match (reported, cleaned) {
+        (Err(error), Err(left)) => Err(error.context(format!("{left:#}; before that"))),
+        (reported, cleaned) => reported.and(cleaned),
+    }
 }
 
 async fn measure(

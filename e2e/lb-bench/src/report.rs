@@ -1,12 +1,16 @@
-//! Turns samples into figures: a table for people, JSON for machines, an SVG of the distributions.
+//! Turns samples into figures: a table for people, JSON for machines, an SVG of the distributions. Holds each against its
+//! target.
 
 use std::path::Path;
 use std::time::Duration;
 
-use e2e::figures::{Bar, bars, percentile, publish};
+use e2e::figures::{Bar, all_met, bars, percentile, publish};
 use serde::Serialize;
 
 use crate::scenario::{Creates, Flips};
+
+/// Writes to the API server for one Service, however many nodes there are.
+const MOST_WRITES: f64 = 4.0;
 
 /// Everything one run measured.
 pub(crate) struct Measured {
@@ -39,14 +43,25 @@ struct Report {
     target_writes_per_service: f64,
 }
 
-/// Prints the table and writes `lb.json` and `lb.svg` into the folder.
+/// Prints the table and writes `lb.json` and `lb.svg` into the folder; an error if a target is missed.
 pub(crate) fn write(measured: &Measured, out: &Path) -> anyhow::Result<()> {
-    let report = Report {
+    let report = report(measured);
+    publish(out, "lb", &report, (&table(&report), &picture(&report.figures)))?;
+    all_met(&missed(&report))
+}
+
+fn report(measured: &Measured) -> Report {
+    Report {
         figures: figures(measured),
         writes_per_service: measured.writes,
-        target_writes_per_service: 4.0,
-    };
-    publish(out, "lb", &report, (&table(&report), &picture(&report.figures)))
+        target_writes_per_service: MOST_WRITES,
+    }
+}
+
+fn missed(report: &Report) -> Vec<String> {
+    let figures = report.figures.iter().filter(|figure| !figure.met).map(|figure| figure.name.to_owned());
+    let few_writes = report.writes_per_service <= report.target_writes_per_service;
+    figures.chain((!few_writes).then(|| "API writes per Service".to_owned())).collect()
 }
 
 fn figures(measured: &Measured) -> Vec<Figure> {
@@ -130,7 +145,8 @@ fn picture(figures: &[Figure]) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::figure;
+    use super::{Measured, figure, missed, report};
+    use crate::scenario::{Creates, Flips};
 
     #[test]
     fn a_figure_is_met_if_both_ratios_to_the_floor_are_within_their_targets() {
@@ -138,5 +154,23 @@ mod tests {
         assert!(figure("x", &ours, &floor, (Some(2.0), None)).met);
         assert!(!figure("x", &ours, &floor, (Some(1.9), Some(3.0))).met);
         assert!(!figure("x", &ours, &floor, (Some(3.0), Some(1.9))).met);
+        assert!(!figure("x", &[], &[], (Some(3.0), None)).met, "nothing measured is nothing met");
+    }
+
+    /// A run on a floor of 10 ms.
+    fn measured(withdraw: u64, loaded_announce: u64, writes: f64) -> Measured {
+        let of = |time| vec![Duration::from_millis(time); 3];
+        let flips =
+            |withdraw, announce| Flips { withdraw: of(withdraw), announce: of(announce), floor: of(10) };
+        let creates = Creates { external_ip: of(30), announce: of(40), floor: of(10) };
+        Measured { flips: flips(withdraw, 13), creates, loaded: Some(flips(20, loaded_announce)), writes }
+    }
+
+    #[test]
+    fn every_missed_target_is_named_that_of_the_writes_among_them() {
+        let missed = |run| missed(&report(&run));
+        assert!(missed(measured(11, 20, 4.0)).is_empty());
+        assert_eq!(missed(measured(12, 20, 4.0)), ["flip to withdraw"]);
+        assert_eq!(missed(measured(11, 21, 4.01)), ["loaded flip to announce", "API writes per Service"]);
     }
 }
