@@ -7,7 +7,7 @@ use std::time::Duration;
 use e2e::figures::{Bar, all_met, bars, percentile, publish};
 use serde::Serialize;
 
-use crate::scenario::{Creates, Flips};
+use crate::scenario::{Creates, Flips, OneWay};
 
 /// Writes to the API server for one Service, however many nodes there are.
 const MOST_WRITES: f64 = 4.0;
@@ -67,16 +67,20 @@ fn missed(report: &Report) -> Vec<String> {
 fn figures(measured: &Measured) -> Vec<Figure> {
     let (flips, creates) = (&measured.flips, &measured.creates);
     let mut figures = vec![
-        figure("flip to withdraw", &flips.withdraw, &flips.floor, (Some(1.1), Some(1.5))),
-        figure("flip to announce", &flips.announce, &flips.floor, (Some(1.3), Some(2.0))),
+        flip("flip to withdraw", &flips.withdraw, (Some(1.1), Some(1.5))),
+        flip("flip to announce", &flips.announce, (Some(1.3), Some(2.0))),
         figure("create to EXTERNAL-IP", &creates.external_ip, &creates.floor, (Some(3.0), None)),
         figure("create to UPDATE", &creates.announce, &creates.floor, (Some(4.0), None)),
     ];
     if let Some(loaded) = &measured.loaded {
-        figures.push(figure("loaded flip to withdraw", &loaded.withdraw, &loaded.floor, (None, Some(2.0))));
-        figures.push(figure("loaded flip to announce", &loaded.announce, &loaded.floor, (None, Some(2.0))));
+        figures.push(flip("loaded flip to withdraw", &loaded.withdraw, (None, Some(2.0))));
+        figures.push(flip("loaded flip to announce", &loaded.announce, (None, Some(2.0))));
     }
     figures
+}
+
+fn flip(name: &'static str, way: &OneWay, targets: (Option<f64>, Option<f64>)) -> Figure {
+    figure(name, &way.update, &way.floor, targets)
 }
 
 fn figure(
@@ -146,7 +150,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Measured, figure, missed, report};
-    use crate::scenario::{Creates, Flips};
+    use crate::scenario::{Creates, Flips, OneWay};
 
     #[test]
     fn a_figure_is_met_if_both_ratios_to_the_floor_are_within_their_targets() {
@@ -160,8 +164,8 @@ mod tests {
     /// A run on a floor of 10 ms.
     fn measured(withdraw: u64, loaded_announce: u64, writes: f64) -> Measured {
         let of = |time| vec![Duration::from_millis(time); 3];
-        let flips =
-            |withdraw, announce| Flips { withdraw: of(withdraw), announce: of(announce), floor: of(10) };
+        let way = |update| OneWay { update: of(update), floor: of(10) };
+        let flips = |withdraw, announce| Flips { withdraw: way(withdraw), announce: way(announce) };
         let creates = Creates { external_ip: of(30), announce: of(40), floor: of(10) };
         Measured { flips: flips(withdraw, 13), creates, loaded: Some(flips(20, loaded_announce)), writes }
     }

@@ -15,15 +15,23 @@ use crate::cluster::{Cluster, external_ip, now};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Flips of one endpoint: times from the request, sample by sample.
+/// Flips of one endpoint by their direction.
 #[derive(Default)]
 pub(crate) struct Flips {
-    /// A plain watch client saw the flip (both directions).
+    /// To ready.
+    pub(crate) announce: OneWay,
+    /// And back.
+    pub(crate) withdraw: OneWay,
+}
+
+/// Times from the request, sample by sample. The API server takes its time by the direction and by what it did right before,
+/// so each has its floor in the same flips.
+#[derive(Default)]
+pub(crate) struct OneWay {
+    /// A plain watch client saw the flip.
     pub(crate) floor: Vec<Duration>,
-    /// The announcement left for the spine.
-    pub(crate) announce: Vec<Duration>,
-    /// The withdrawal left for the spine.
-    pub(crate) withdraw: Vec<Duration>,
+    /// The UPDATE left for the spine.
+    pub(crate) update: Vec<Duration>,
 }
 
 /// Creations of a Service whose slice already stands: times from the request, sample by sample.
@@ -55,9 +63,9 @@ pub(crate) async fn flips(cluster: &Cluster, capture: &mut Capture, samples: usi
             let update = capture.wait(address, ready).await?;
             // The first pair warms connections and caches and is not counted.
             if sample > 0 {
-                times.floor.push(seen.saturating_sub(sent));
-                let effect = if ready { &mut times.announce } else { &mut times.withdraw };
-                effect.push(update.saturating_sub(sent));
+                let way = if ready { &mut times.announce } else { &mut times.withdraw };
+                way.floor.push(seen.saturating_sub(sent));
+                way.update.push(update.saturating_sub(sent));
             }
         }
     }
