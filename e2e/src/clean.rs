@@ -23,17 +23,17 @@ pub fn check(layout: &Layout, options: &Options) -> Result<()> {
         bail!("a lab is up; `lab down` first: this check removes it");
     }
     lab::down(layout)?;
-    let before = take();
+    let before = take(layout.target());
     let started = Instant::now();
     Lab::up(layout, options)?;
     let course = started.elapsed();
     lab::down(layout)?;
-    compare("up and down", &before)?;
+    compare("up and down", layout, &before)?;
     for stretch in 0..KILLS {
         let moment = (course * stretch + course.mul_f64(chance())) / KILLS;
         kill_half_way(layout, moment)?;
         lab::down(layout)?;
-        compare(&format!("up killed after {} ms, and down", moment.as_millis()), &before)?;
+        compare(&format!("up killed after {} ms, and down", moment.as_millis()), layout, &before)?;
     }
     Ok(())
 }
@@ -45,13 +45,13 @@ fn chance() -> f64 {
     f64::from(u32::try_from(hash % 1000).unwrap_or_default()) / 1000.0
 }
 
-fn compare(what: &str, before: &BTreeSet<String>) -> Result<()> {
+fn compare(what: &str, layout: &Layout, before: &BTreeSet<String>) -> Result<()> {
     // The kernel frees namespaces and BPF objects a moment after their last user has gone.
     until(
         what,
         Patience { limit: Duration::from_secs(10), pause: Duration::from_millis(500), in_a_row: 1 },
         || {
-            let lines = difference(before, &take());
+            let lines = difference(before, &take(layout.target()));
             if lines.is_empty() {
                 Ok(())
             } else {

@@ -24,8 +24,9 @@ const WATCHED: [&str; 12] = [
     "/var/tmp",
 ];
 
-/// One line per thing, `kind rest`, sorted.
-pub fn take() -> BTreeSet<String> {
+/// One line per thing, `kind rest`, sorted. What stands in `target`, the checkout's, may stay there: a checkout can lie below
+/// a folder that is watched.
+pub fn take(target: &Path) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
     let mut add = |kind: &str, things: Vec<String>| {
         lines.extend(things.into_iter().map(|thing| format!("{kind} {thing}")))
@@ -63,7 +64,7 @@ pub fn take() -> BTreeSet<String> {
         }),
     );
     add("nft", rows(Command::new("nft").args(["list", "tables"]), |row| Some(row.to_owned())));
-    add("file", files());
+    add("file", files(&WATCHED, target));
     lines
 }
 
@@ -113,9 +114,12 @@ fn cgroups() -> Vec<String> {
         .collect()
 }
 
-fn files() -> Vec<String> {
-    let below = |root| walkdir::WalkDir::new(root).max_depth(3).into_iter().filter_map(Result::ok);
-    WATCHED.iter().flat_map(below).map(|entry| entry.path().display().to_string()).collect()
+fn files(watched: &[impl AsRef<Path>], except: &Path) -> Vec<String> {
+    let below = |root| {
+        let entries = walkdir::WalkDir::new(root).max_depth(3).into_iter();
+        entries.filter_entry(|entry| entry.path() != except).filter_map(Result::ok)
+    };
+    watched.iter().flat_map(below).map(|entry| entry.path().display().to_string()).collect()
 }
 
 fn rows(command: &mut Command, keep: impl Fn(&str) -> Option<String>) -> Vec<String> {
@@ -139,8 +143,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_below_a_watched_folder_counts_unless_the_checkout_keeps_it_in_its_target() {
+        let watched = std::env::temp_dir().join(format!("sart-inventory-{}", std::process::id()));
+        let target = watched.join("checkout/target");
+        std::fs::create_dir_all(&target).unwrap();
+        for file in [target.join("lab.lock"), watched.join("checkout/left")] {
+            std::fs::write(file, "").unwrap();
+        }
+        let lines = files(std::slice::from_ref(&watched), &target);
+        std::fs::remove_dir_all(&watched).unwrap();
+        let has = |end: &str| lines.iter().any(|line| line.ends_with(end));
+        assert!(has("checkout/left") && !has("target") && !has("lab.lock"), "{lines:?}");
+    }
+
+    #[test]
     fn an_inventory_of_this_machine_holds_at_least_its_loopback_and_its_own_namespaces() {
-        let lines = take();
+        let lines = take(Path::new("target"));
         assert!(lines.iter().any(|line| line.starts_with("namespace net:[")));
         assert!(lines.iter().any(|line| line.starts_with("mount ")));
     }

@@ -97,10 +97,14 @@ pub fn run(args: Args) -> Result<()> {
         Task::Vtysh { router, words } => vtysh(&router, &words),
         Task::Import { archives } => import(archives),
         Task::Logs { name } => logs(name.as_deref()),
-        Task::Inventory => print(&inventory::take().into_iter().collect::<Vec<_>>().join("\n")),
+        Task::Inventory => print_inventory(),
         Task::CheckClean => check_clean(),
         Task::Trial { names } => trials(&names),
     }
+}
+
+fn print_inventory() -> Result<()> {
+    print(&inventory::take(layout().target()).into_iter().collect::<Vec<_>>().join("\n"))
 }
 
 /// Brings the lab up; Ctrl-C on the way removes it.

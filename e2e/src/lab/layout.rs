@@ -19,6 +19,11 @@ impl Layout {
         Self { target: target.to_owned() }
     }
 
+    /// The checkout's target folder, which keeps more than the lab.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// Everything the lab writes.
     pub fn root(&self) -> PathBuf {
         self.target.join("lab")
