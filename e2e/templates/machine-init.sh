@@ -28,6 +28,9 @@ put ipv6/conf/all/forwarding 1
 # Flows spread over equal paths by ports too, and may come back over another link than they left by.
 put ipv4/fib_multipath_hash_policy 1
 put ipv6/fib_multipath_hash_policy 1
+# By default all namespaces hash with the kernel's one seed: two routers in a row then choose alike, and of two paths behind
+# each of two routers one may never be taken. This one's holds for both families (ip-sysctl.rst).
+put ipv4/fib_multipath_hash_seed "$(printf %s "$name" | cksum | cut -d' ' -f1)"
 put ipv4/conf/all/rp_filter 0
 put ipv4/conf/default/rp_filter 0
 put ipv4/conf/all/send_redirects 0
