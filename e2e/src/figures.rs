@@ -52,7 +52,7 @@ pub fn publish(out: &Path, name: &str, report: &impl Serialize, (table, svg): (&
 ///
 /// # Errors
 /// If a target was missed: names each.
-pub fn all_met(missed: &[String]) -> Result<()> {
+pub fn all_met(missed: &[&str]) -> Result<()> {
     ensure!(missed.is_empty(), "above target: {}", missed.join(", "));
     Ok(())
 }
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_missed_target_ends_a_run_with_its_name() {
         all_met(&[]).unwrap();
-        let error = all_met(&["ADD".to_owned(), "DEL".to_owned()]).unwrap_err();
+        let error = all_met(&["ADD", "DEL"]).unwrap_err();
         assert_eq!(error.to_string(), "above target: ADD, DEL");
     }
 

@@ -30,7 +30,7 @@ struct Args {
     #[arg(long)]
     sart: PathBuf,
     /// Prefixes of the big loads.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = report::FULL_SCALE)]
     scale: u32,
     /// Only these cases (repeatable).
     #[arg(long = "only", value_enum, value_name = "CASE")]

@@ -55,7 +55,7 @@ type Figure = fn(&Line) -> f64;
 
 /// The prefixes that the targets are set for. With fewer, what a process holds at its start outweighs what it holds of them,
 /// so that such a run is told its figures and not judged.
-const FULL_SCALE: u32 = 1_000_000;
+pub(crate) const FULL_SCALE: u32 = 1_000_000;
 
 /// (case, what, figure, limit): the targets of the speaker's speed.
 const TARGETS: [(&str, &str, Figure, Limit); 11] = [
@@ -89,7 +89,7 @@ fn judge(rows: &[Row], verdicts: &[Verdict], scale: u32) -> anyhow::Result<()> {
     let failed = rows.iter().filter(counts).filter(|row| row.error.is_some()).count();
     anyhow::ensure!(failed == 0, "{failed} runs failed of our speaker or of BIRD, its measure");
     let missed = verdicts.iter().filter(|verdict| scale >= FULL_SCALE && !verdict.met);
-    all_met(&missed.map(|verdict| verdict.what.clone()).collect::<Vec<_>>())
+    all_met(&missed.map(|verdict| verdict.what.as_str()).collect::<Vec<_>>())
 }
 
 /// A line for who watches, which is not part of the report.

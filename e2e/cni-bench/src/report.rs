@@ -39,8 +39,7 @@ pub fn write(times: &[Times], out: &Path) -> anyhow::Result<()> {
     ];
     let figures: Vec<Figure> = kinds.into_iter().map(|kind| figure(times, kind)).collect();
     publish(out, "cni", &figures, (&table(&figures), &picture(&figures)))?;
-    let missed: Vec<_> =
-        figures.iter().filter(|figure| !figure.met).map(|figure| figure.name.to_owned()).collect();
+    let missed: Vec<_> = figures.iter().filter(|figure| !figure.met).map(|figure| figure.name).collect();
     all_met(&missed)
 }
 
