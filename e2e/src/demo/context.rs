@@ -94,7 +94,7 @@ impl Context {
     /// One HTTP request from the client.
     ///
     /// # Errors
-    /// If there is no answer within 3 s, or not the test server's.
+    /// If there is no answer in time, or not the test server's.
     pub fn request(&self, address: &str) -> Result<Answer> {
         let url = format!("http://{address}/");
         let mut command = self.lab.machine(CLIENT_NAME)?.command("curl");

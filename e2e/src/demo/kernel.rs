@@ -15,7 +15,8 @@ use std::time::Duration;
 const PINS: &str = "/sys/fs/bpf/sart/v1";
 const HTTP: u16 = 80;
 const TCP: u8 = 6;
-const LIMIT: Duration = Duration::from_secs(30);
+/// Generous: a machine whose processors are busy elsewhere took 25 s for what takes twelve.
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// The Service behind which the test server echoes datagrams.
 const ECHO: &str = "app-svc-echo";
@@ -80,7 +81,7 @@ pub fn datagrams_come_back(context: &Context) -> Result<String> {
         address.with_context(|| format!("{ECHO} has no address yet"))
     })?;
     let client = context.lab.machine(CLIENT_NAME)?;
-    let script = format!("exec 3<>/dev/udp/{address}/{HTTP} && printf sart >&3 && timeout 1 head -c 4 <&3");
+    let script = format!("exec 3<>/dev/udp/{address}/{HTTP} && printf sart >&3 && timeout 5 head -c 4 <&3");
     until("echo", Patience { in_a_row: 10, ..Patience::stable(LIMIT) }, || {
         let echo = exec::stdout(client.command("bash").args(["-c", &script]))?;
         ensure!(echo == "sart", "the answer is {echo:?}");

@@ -6,25 +6,28 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::load::{Load, request};
-use super::sart::{SYSTEM, kill_everywhere, node_conditions, nodes, rolled_out, vip};
+use super::load::{Ends, Load, request};
+use super::sart::{SYSTEM, agents_run, kill_everywhere, node_conditions, nodes, rolled_out, vip};
 use crate::Lab;
 use crate::lab::topology::{CLIENT_NAME, SPINES};
 use crate::wait::{Patience, until};
 
 const REQUESTS: usize = 2000;
+/// Namespace of the samples.
+const SAMPLES: &str = "test";
 const LOCAL: &str = "app-svc-local";
 const AGENT: &str = "daemonset/sartd-agent";
 
 /// Kills every agent with -9 a quarter into the requests.
 pub(super) fn kill(lab: &Lab) -> Result<String> {
-    let load = Load::start(lab, vip(lab, LOCAL)?, REQUESTS)?;
+    let load = load(lab)?;
     load.reach(25)?;
     let killed = kill_everywhere(lab, &nodes(lab), "sart-agent")?;
     ensure!(killed > 0, "no agent was running");
-    let sent = load.finish()?;
+    agents_run(lab)?;
     rolled_out(lab, AGENT)?;
-    Ok(format!("{sent} requests, 0 lost, {killed} agents killed"))
+    let outcome = load.finish()?;
+    Ok(format!("{outcome}; {killed} agents killed"))
 }
 
 /// Rolls every agent to the same content under a second name, so that each pod is replaced by another image reference.
@@ -38,14 +41,20 @@ pub(super) fn roll(lab: &Lab) -> Result<String> {
         let mut tag = lab.machine(&node.name)?.command("ctr");
         crate::exec::run(tag.args(["-n", "k8s.io", "images", "tag", "--force", &first, &second]))?;
     }
-    let load = Load::start(lab, vip(lab, LOCAL)?, REQUESTS)?;
+    let load = load(lab)?;
     load.reach(10)?;
     kubectl.run(&["-n", SYSTEM, "set", "image", AGENT, &format!("agent={second}")])?;
     rolled_out(lab, AGENT)?;
-    let sent = load.finish()?;
+    let outcome = load.finish()?;
     kubectl.run(&["-n", SYSTEM, "set", "image", AGENT, &format!("agent={first}")])?;
     rolled_out(lab, AGENT)?;
-    Ok(format!("{sent} requests, 0 lost, every agent replaced by {second}"))
+    Ok(format!("{outcome}; every agent replaced by {second}"))
+}
+
+/// Requests of the client to the Local VIP.
+fn load(lab: &Lab) -> Result<Load> {
+    let ends = Ends::of(lab, CLIENT_NAME, SAMPLES, &serving_pods(lab)?)?;
+    Load::start(lab, vip(lab, LOCAL)?, REQUESTS, ends)
 }
 
 /// Takes CAP_BPF and CAP_PERFMON away, looks, and gives them back.
@@ -97,9 +106,16 @@ fn joined(names: &BTreeSet<String>) -> String {
 
 /// Nodes with a running pod of the Local Service.
 fn serving_nodes(lab: &Lab) -> Result<BTreeSet<String>> {
-    let pods = lab.kubectl()?.json(&["-n", "test", "get", "pods", "-l", "app=app-local"])?;
+    Ok(serving_pods(lab)?.into_iter().map(|(node, _)| node).collect())
+}
+
+/// Node and name of each pod of the Local Service.
+fn serving_pods(lab: &Lab) -> Result<Vec<(String, String)>> {
+    let pods = lab.kubectl()?.json(&["-n", SAMPLES, "get", "pods", "-l", "app=app-local"])?;
     let items = pods.get("items").and_then(Value::as_array).context("no pods")?;
-    Ok(items.iter().filter_map(|pod| Some(pod.pointer("/spec/nodeName")?.as_str()?.to_owned())).collect())
+    let text = |pod: &Value, path| Some(pod.pointer(path)?.as_str()?.to_owned());
+    let place = |pod| Some((text(pod, "/spec/nodeName")?, text(pod, "/metadata/name")?));
+    Ok(items.iter().filter_map(place).collect())
 }
 
 /// Nodes from which the first spine has the /32.

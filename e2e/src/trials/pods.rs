@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use self::holders::{Looks, watch};
 use self::residue::Residue;
-use super::sart::{kill_everywhere, make_namespace, nodes, running_everywhere};
+use super::sart::{agents_run, kill_everywhere, make_namespace, nodes};
 use crate::audit::Mark;
 use crate::lab::topology::{SPINES, ipv6};
 use crate::progress::say;
@@ -120,14 +120,10 @@ fn waves(lab: &Lab) -> Result<Waves> {
     Ok(outcome)
 }
 
-/// Kills once every agent runs: one that was killed before is started again only after the kubelet's back-off.
+/// Kills once every agent runs.
 fn kill(lab: &Lab) -> Result<usize> {
+    agents_run(lab)?;
     let names = nodes(lab);
-    until("every agent runs", Patience::once(Duration::from_secs(120)), || {
-        let running = running_everywhere(lab, &names, "sart-agent")?.len();
-        ensure!(running >= names.len(), "{running} of {} run", names.len());
-        Ok(())
-    })?;
     Ok(kill_everywhere(lab, &names, "sart-agent")? + kill_everywhere(lab, &names, "sart-controller")?)
 }
 

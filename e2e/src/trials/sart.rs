@@ -60,6 +60,16 @@ pub(super) fn running_everywhere(
     Ok(running)
 }
 
+/// Waits until every node has an agent: one that was killed before is started again only after the kubelet's back-off.
+pub(super) fn agents_run(lab: &Lab) -> Result<()> {
+    let names = nodes(lab);
+    until("every agent runs", Patience::once(Duration::from_secs(120)), || {
+        let running = running_everywhere(lab, &names, "sart-agent")?.len();
+        ensure!(running >= names.len(), "{running} of {} run", names.len());
+        Ok(())
+    })
+}
+
 /// Names of all Kubernetes nodes.
 pub(super) fn nodes(lab: &Lab) -> Vec<String> {
     lab.topology.nodes.iter().map(|node| node.name.clone()).collect()
