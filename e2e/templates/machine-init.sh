@@ -25,11 +25,14 @@ rm -f /etc/resolv.conf && : > /etc/resolv.conf
 put() { if [ -e "/proc/sys/net/$1" ]; then echo "$2" > "/proc/sys/net/$1"; fi; }
 put ipv4/ip_forward 1
 put ipv6/conf/all/forwarding 1
-# Flows spread over equal paths by ports too, and may come back over another link than they left by.
-put ipv4/fib_multipath_hash_policy 1
-put ipv6/fib_multipath_hash_policy 1
-# By default all namespaces hash with the kernel's one seed: two routers in a row then choose alike, and of two paths behind
-# each of two routers one may never be taken. This one's holds for both families (ip-sysctl.rst).
+# Flows spread over equal paths by addresses, protocol and ports (bits 0, 1, 2, 4 and 5), and may come back over another link
+# than they left by. Policy 1 means the same, but takes a hash that the sender's socket left on the packet: no wire carries it,
+# a veth does. Every router in a row then chooses alike, and of two paths behind each of two routers one is never taken.
+for family in ipv4 ipv6; do
+  put $family/fib_multipath_hash_policy 3
+  put $family/fib_multipath_hash_fields 55
+done
+# All namespaces hash with the kernel's one seed otherwise. This one's holds for both families (ip-sysctl.rst).
 put ipv4/fib_multipath_hash_seed "$(printf %s "$name" | cksum | cut -d' ' -f1)"
 put ipv4/conf/all/rp_filter 0
 put ipv4/conf/default/rp_filter 0
