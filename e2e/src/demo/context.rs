@@ -11,9 +11,13 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Namespace of the sample Services.
 pub const NAMESPACE: &str = "test";
+
+/// How long a check waits for what it demands. No measure: a machine whose processors are busy elsewhere takes its time.
+pub const LIMIT: Duration = Duration::from_secs(90);
 
 /// A Service of the sample, in the order in which they are created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Checks that the Local VIP is served by the kernel maps and by nothing else: counters, pins, replaced pods, datagrams.
 
-use super::context::{Context, NAMESPACE, Sample};
+use super::context::{Context, LIMIT, NAMESPACE, Sample};
 use super::routes::await_tables;
 use super::traffic::{hit_only_ready, local};
 use crate::exec;
@@ -10,13 +10,10 @@ use crate::wait::{Patience, until};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 const PINS: &str = "/sys/fs/bpf/sart/v1";
 const HTTP: u16 = 80;
 const TCP: u8 = 6;
-/// Generous: a machine whose processors are busy elsewhere took 25 s for what takes twelve.
-const LIMIT: Duration = Duration::from_secs(90);
 
 /// The Service behind which the test server echoes datagrams.
 const ECHO: &str = "app-svc-echo";

@@ -1,16 +1,12 @@
 //! Checks on what the API server holds: topology, pools, addresses, and what kubectl prints of them.
 
-use super::context::{Context, NAMESPACE, SAMPLES, list};
+use super::context::{Context, LIMIT, NAMESPACE, SAMPLES, list};
 use super::install;
 use crate::lab::topology::SPINES;
 use crate::wait::{Patience, until};
 use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// Generous, for a machine whose processors are busy elsewhere.
-const LIMIT: Duration = Duration::from_secs(90);
 
 /// One NodeBGP per node, named after it, with the label's AS number, the InternalIP as router id, and Available.
 pub fn each_node_has_its_node_bgp(context: &Context) -> Result<String> {

@@ -1,7 +1,7 @@
 //! Checks of the mode `dual`: nodes get their network from sart, pods their addresses from blocks of their own node, and
 //! every pod reaches every other one.
 
-use super::context::{Context, NAMESPACE, list};
+use super::context::{Context, LIMIT, NAMESPACE, list};
 use super::install::roll_out;
 use crate::lab::inside::Inside;
 use crate::lab::topology::SPINES;
@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(90);
 /// Pool of pods that name none.
 const DEFAULT: &str = "default-pod-pool";
 /// Pool of pods that ask for it, themselves or through their namespace.

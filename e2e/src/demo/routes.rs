@@ -1,6 +1,6 @@
 //! Checks on the routers' side: sessions, and which prefix stands in which table from which node.
 
-use super::context::{Context, NAMESPACE, SAMPLES, list};
+use super::context::{Context, LIMIT, NAMESPACE, SAMPLES, list};
 use super::install::roll_out;
 use super::traffic::local;
 use crate::lab::topology::{CLIENT_SUBNET, CORE, SPINES};
@@ -8,10 +8,6 @@ use crate::wait::{Patience, until};
 use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// Generous, for a machine whose processors are busy elsewhere.
-const LIMIT: Duration = Duration::from_secs(90);
 
 /// Prefix → AS numbers of the nodes it comes from.
 type Table = BTreeMap<String, BTreeSet<u32>>;

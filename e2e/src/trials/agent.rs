@@ -9,12 +9,11 @@ use serde_json::{Value, json};
 use super::load::{Ends, Load, request};
 use super::sart::{SYSTEM, agents_run, kill_everywhere, node_conditions, nodes, rolled_out, vip};
 use crate::Lab;
+use crate::demo::context::NAMESPACE;
 use crate::lab::topology::{CLIENT_NAME, SPINES};
 use crate::wait::{Patience, until};
 
 const REQUESTS: usize = 2000;
-/// Namespace of the samples.
-const SAMPLES: &str = "test";
 const LOCAL: &str = "app-svc-local";
 const AGENT: &str = "daemonset/sartd-agent";
 
@@ -53,7 +52,7 @@ pub(super) fn roll(lab: &Lab) -> Result<String> {
 
 /// Requests of the client to the Local VIP.
 fn load(lab: &Lab) -> Result<Load> {
-    let ends = Ends::of(lab, CLIENT_NAME, SAMPLES, &serving_pods(lab)?)?;
+    let ends = Ends::of(lab, NAMESPACE, &serving_pods(lab)?)?;
     Load::start(lab, vip(lab, LOCAL)?, REQUESTS, ends)
 }
 
@@ -111,7 +110,7 @@ fn serving_nodes(lab: &Lab) -> Result<BTreeSet<String>> {
 
 /// Node and name of each pod of the Local Service.
 fn serving_pods(lab: &Lab) -> Result<Vec<(String, String)>> {
-    let pods = lab.kubectl()?.json(&["-n", SAMPLES, "get", "pods", "-l", "app=app-local"])?;
+    let pods = lab.kubectl()?.json(&["-n", NAMESPACE, "get", "pods", "-l", "app=app-local"])?;
     let items = pods.get("items").and_then(Value::as_array).context("no pods")?;
     let text = |pod: &Value, path| Some(pod.pointer(path)?.as_str()?.to_owned());
     let place = |pod| Some((text(pod, "/spec/nodeName")?, text(pod, "/metadata/name")?));

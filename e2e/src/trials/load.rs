@@ -24,8 +24,8 @@ pub(super) use segments::Ends;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Pause between two requests.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Requests at most, were nobody to end them: more than fit into the time that a rollout may take.
-const MOST: usize = 40_000;
+/// Requests at most, were nobody to end them: more than fit into the five minutes that the agents' return may take.
+const MOST: usize = 60_000;
 
 /// Requests in progress.
 pub(super) struct Load {
@@ -56,7 +56,7 @@ struct Outcome {
 }
 
 impl Load {
-    /// Starts requests to the address, one connection each, from the first of `ends` to the others: `wanted` of them at least,
+    /// Starts requests to the address, one connection each, from the client to the pods of `ends`: `wanted` of them at least,
     /// and until [`Load::finish`].
     pub(super) fn start(lab: &Lab, target: SocketAddr, wanted: usize, ends: Ends) -> Result<Self> {
         let before = ends.at_rest()?;
@@ -84,10 +84,10 @@ impl Load {
             self.task.join().map_err(|_| anyhow!("the client panicked"))??;
         let segments = self.ends.at_rest()?.lost_since(self.before);
         let failed = failures.len();
+        let said: String = failures.iter().map(|failure| format!("; {failure}")).collect();
         ensure!(
             failed == 0 && segments == 0,
-            "{failed} of {sent} requests and {segments} TCP segments were lost: {}",
-            failures.join("; ")
+            "{failed} of {sent} requests and {segments} TCP segments were lost{said}"
         );
         Ok(format!("{sent} requests, 0 lost, nor a segment; the slowest took {} ms", slowest.as_millis()))
     }

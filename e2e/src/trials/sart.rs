@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::Lab;
+use crate::demo::context::NAMESPACE;
 use crate::lab::process;
 use crate::wait::{Patience, until};
 
@@ -20,7 +21,7 @@ const ROLLOUT: &str = "--timeout=180s";
 
 /// The address of a Service of the samples, on its first port.
 pub(super) fn vip(lab: &Lab, service: &str) -> Result<SocketAddr> {
-    let object = lab.kubectl()?.json(&["-n", "test", "get", "service", service])?;
+    let object = lab.kubectl()?.json(&["-n", NAMESPACE, "get", "service", service])?;
     let address = ingress(&object).with_context(|| format!("Service test/{service} has no address"))?;
     let port = object.pointer("/spec/ports/0/port").and_then(Value::as_u64).context("it has no port")?;
     Ok(SocketAddr::from((address, u16::try_from(port)?)))

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::lab::machine::Machine;
 use crate::lab::node::pod_process;
+use crate::lab::topology::CLIENT_NAME;
 use crate::wait::{Patience, until};
 use crate::{Lab, exec};
 
@@ -36,17 +37,12 @@ pub(super) struct Segments {
 }
 
 impl Ends {
-    /// The machine itself, and pods by their node and name.
+    /// The client, and pods by their node and name.
     ///
     /// # Errors
     /// If a pod has no process.
-    pub(in crate::trials) fn of(
-        lab: &Lab,
-        machine: &str,
-        namespace: &str,
-        pods: &[(String, String)],
-    ) -> Result<Self> {
-        let mut ends = vec![End { machine: lab.machine(machine)?, process: "1".to_owned() }];
+    pub(in crate::trials) fn of(lab: &Lab, namespace: &str, pods: &[(String, String)]) -> Result<Self> {
+        let mut ends = vec![End { machine: lab.machine(CLIENT_NAME)?, process: "1".to_owned() }];
         for (node, pod) in pods {
             let machine = lab.machine(node)?;
             let process = pod_process(&machine, namespace, pod)?;
@@ -63,9 +59,7 @@ impl Ends {
         let mut last = Segments::default();
         until("the TCP counters of client and pods at rest", REST, || {
             let now = self.count()?;
-            let same = now == last;
-            last = now;
-            ensure!(same, "segments are sent again");
+            ensure!(std::mem::replace(&mut last, now) == now, "segments are sent again");
             Ok(now)
         })
     }
@@ -125,7 +119,6 @@ mod tests {
     #[test]
     fn the_counters_are_found_by_group_and_name() {
         assert_eq!(Segments::read(TOLD).unwrap(), Segments { sent_again: 12, arrived_again: 5 });
-
         let missing = Segments::read("Tcp: RetransSegs\nTcp: 3\n").unwrap_err();
         assert_eq!(missing.to_string(), "the kernel tells no TcpExt: TCPDSACKOldSent");
     }
