@@ -114,11 +114,43 @@ fn inputs() -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Copies by way of a file beside the goal, so that nobody ever reads half an object.
+/// Copies by way of a file beside the goal, so that nobody ever reads half an object. Leaves a goal alone that holds the
+/// same already: by a newer time cargo would take it for changed and build the agent again.
 fn place(from: &Path, to: &Path) -> Result<()> {
+    let object = fs::read(from).with_context(|| format!("read {}", from.display()))?;
+    if fs::read(to).is_ok_and(|there| there == object) {
+        return Ok(());
+    }
     let folder = to.parent().context("an object lies in a folder")?;
     fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     let beside = to.with_extension(format!("new-{}", std::process::id()));
-    fs::copy(from, &beside).with_context(|| format!("copy {} to {}", from.display(), beside.display()))?;
+    fs::write(&beside, object).with_context(|| format!("write {}", beside.display()))?;
     fs::rename(&beside, to).with_context(|| format!("put {} in place", to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_that_is_in_place_keeps_its_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [made, goal] = ["made", "bpf/goal.o"].map(|name| folder.path().join(name));
+        let time = || fs::metadata(&goal).and_then(|data| data.modified()).expect("a file with a time");
+        fs::write(&made, "one").expect("an object");
+        place(&made, &goal).expect("the first of its name");
+
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        let file = fs::File::options().write(true).open(&goal).expect("the goal");
+        file.set_modified(long_ago).expect("an old time");
+        place(&made, &goal).expect("the same again");
+        assert_eq!(time(), long_ago);
+
+        fs::write(&made, "two").expect("another object");
+        place(&made, &goal).expect("another");
+        assert_eq!(fs::read_to_string(&goal).expect("the goal"), "two");
+        assert_ne!(time(), long_ago);
+        let beside = fs::read_dir(folder.path().join("bpf")).expect("the goal's folder").count();
+        assert_eq!(beside, 1, "nothing but the goal");
+    }
 }
